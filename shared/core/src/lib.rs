@@ -1,0 +1,41 @@
+//! The domain of Flotilla and the ports to the engines that it runs on.
+//!
+//! Everything here but [`ports`], [`clock`] and [`tasks`] is pure: values in, values out. The adapters (`flotilla-amqp`,
+//! `flotilla-redis`, `flotilla-postgres`, `flotilla-sqlite`, `flotilla-embedded`) implement the ports; the services
+//! (`flotilla-api`, `flotilla-worker`, `flotilla-scheduler`) use them; only the binary and the tests know both.
+//!
+//! # How an item travels
+//!
+//! [`item::NewItem`] is stored by [`ports::store::Intake`], claimed by [`ports::store::Dispatch`], travels as an
+//! [`message::ItemMessage`], comes back inside a [`message::Report`], becomes an [`outcome::Outcome`] in
+//! [`ports::store::Ledger`], which moves the batch's [`tally::Tally`]; when that is full, a [`result::BatchResult`]
+//! exists in the same transaction.
+
+pub mod batch;
+pub mod clock;
+pub mod error;
+pub mod fair;
+pub mod fingerprint;
+pub mod histogram;
+pub mod ids;
+pub mod item;
+pub mod job_type;
+pub mod json;
+pub mod message;
+pub mod outcome;
+pub mod pace;
+pub mod ports;
+pub mod result;
+pub mod shard;
+pub mod snapshot;
+pub mod tally;
+pub mod tasks;
+pub mod window;
+pub mod worker;
+
+pub use batch::{Batch, BatchSpec, BatchState, Counts};
+pub use clock::{Clock, SystemClock};
+pub use error::{Error, ErrorKind, Result};
+pub use ids::{BatchId, Ids, ItemIndex, Pool, Space, WorkerId};
+pub use json::Json;
+pub use tasks::{Shutdown, Tasks};

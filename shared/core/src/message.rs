@@ -1,0 +1,336 @@
+//! What travels over the broker. `docs/amqp.md` is the contract for workers in other languages; the types here are it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{BatchId, ItemIndex, Pool, Space, WorkerId};
+use crate::json::Json;
+use crate::outcome::{Ending, ItemError, Outcome, Output};
+use crate::worker::WorkerStatus;
+
+/// The version of the contract. A message of another version is not touched by this program.
+pub const VERSION: u32 = 1;
+
+/// One attempt at one item. Its input is the body; the rest are properties and headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemMessage {
+    /// The batch.
+    pub batch: BatchId,
+    /// The item.
+    pub index: ItemIndex,
+    /// Which attempt this is, from 1.
+    pub attempt: u16,
+    /// How many there will be at most.
+    pub max_attempts: u16,
+    /// The most time that this attempt may take.
+    pub timeout: Duration,
+    /// The tenant.
+    pub space: Space,
+    /// Which job type handles it.
+    pub job_type: String,
+    /// Which fleet it is for.
+    pub pool: Pool,
+    /// W3C trace context.
+    pub traceparent: Option<String>,
+    /// What the handler gets.
+    pub input: Json,
+}
+
+impl ItemMessage {
+    /// The idempotency key of the item: `{batch}:{index}`, the same for every attempt.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{}:{}", self.batch, self.index)
+    }
+
+    /// Splits it into a body and headers, for a broker that carries both.
+    #[must_use]
+    pub fn into_parts(self) -> (Headers, Json) {
+        let mut headers = BTreeMap::from([
+            (header::VERSION, VERSION.to_string()),
+            (header::BATCH, self.batch.to_string()),
+            (header::INDEX, self.index.to_string()),
+            (header::ATTEMPT, self.attempt.to_string()),
+            (header::MAX_ATTEMPTS, self.max_attempts.to_string()),
+            (header::TIMEOUT_MS, self.timeout.as_millis().to_string()),
+            (header::SPACE, self.space.into()),
+            (header::POOL, self.pool.into()),
+            (header::JOB_TYPE, self.job_type),
+        ]);
+        if let Some(traceparent) = self.traceparent {
+            headers.insert(header::TRACEPARENT, traceparent);
+        }
+        (headers, self.input)
+    }
+
+    /// Reads what [`into_parts`](Self::into_parts) wrote; `get` looks a header up.
+    ///
+    /// # Errors
+    /// Where a header is missing or malformed, the version is another one, or the body is not JSON.
+    pub fn from_parts(get: impl Fn(&str) -> Option<String>, body: Vec<u8>) -> Result<Self, Malformed> {
+        fn parsed<T: std::str::FromStr>(name: &'static str, text: Option<String>) -> Result<T, Malformed> {
+            let text = text.ok_or_else(|| Malformed(format!("header {name} is missing")))?;
+            text.parse()
+                .map_err(|_| Malformed(format!("header {name} has the value {text:?}")))
+        }
+        let version: u32 = parsed(header::VERSION, get(header::VERSION))?;
+        if version != VERSION {
+            return Err(Malformed(format!(
+                "contract version {version}, this program speaks {VERSION}"
+            )));
+        }
+        Ok(Self {
+            batch: parsed(header::BATCH, get(header::BATCH))?,
+            index: parsed(header::INDEX, get(header::INDEX))?,
+            attempt: parsed(header::ATTEMPT, get(header::ATTEMPT))?,
+            max_attempts: parsed(header::MAX_ATTEMPTS, get(header::MAX_ATTEMPTS))?,
+            timeout: Duration::from_millis(parsed(header::TIMEOUT_MS, get(header::TIMEOUT_MS))?),
+            space: parsed(header::SPACE, get(header::SPACE))?,
+            pool: parsed(header::POOL, get(header::POOL))?,
+            job_type: parsed(header::JOB_TYPE, get(header::JOB_TYPE))?,
+            traceparent: get(header::TRACEPARENT),
+            input: Json::parse_bytes(body)
+                .map_err(|error| Malformed(format!("the body is not JSON: {error}")))?,
+        })
+    }
+}
+
+/// Headers of an item's message, all of them text.
+pub type Headers = BTreeMap<&'static str, String>;
+
+/// The names of headers.
+pub mod header {
+    /// Contract version.
+    pub const VERSION: &str = "flotilla-version";
+    /// Batch id.
+    pub const BATCH: &str = "flotilla-batch";
+    /// Item index.
+    pub const INDEX: &str = "flotilla-index";
+    /// Attempt, from 1.
+    pub const ATTEMPT: &str = "flotilla-attempt";
+    /// Attempts at most.
+    pub const MAX_ATTEMPTS: &str = "flotilla-max-attempts";
+    /// Time for this attempt, in milliseconds.
+    pub const TIMEOUT_MS: &str = "flotilla-timeout-ms";
+    /// Tenant.
+    pub const SPACE: &str = "flotilla-space";
+    /// Fleet.
+    pub const POOL: &str = "flotilla-pool";
+    /// Job type. Also the AMQP property `type`.
+    pub const JOB_TYPE: &str = "flotilla-job-type";
+    /// W3C trace context.
+    pub const TRACEPARENT: &str = "traceparent";
+}
+
+/// A message that does not follow the contract.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("malformed message: {0}")]
+pub struct Malformed(pub String);
+
+/// What a worker publishes to a report queue: outcomes of one shard, or a heartbeat, which goes to shard 0. JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`VERSION`].
+    pub v: u32,
+    /// Who reports.
+    pub worker: WorkerId,
+    /// Items that ended, all of batches of one shard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<ItemReport>,
+    /// What the worker does now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<WorkerStatus>,
+}
+
+impl Report {
+    /// A report of `worker` about `items`.
+    #[must_use]
+    pub fn of_items(worker: WorkerId, items: Vec<ItemReport>) -> Self {
+        Self {
+            v: VERSION,
+            worker,
+            items,
+            heartbeat: None,
+        }
+    }
+
+    /// A heartbeat.
+    #[must_use]
+    pub fn of_heartbeat(status: WorkerStatus) -> Self {
+        Self {
+            v: VERSION,
+            worker: status.id.clone(),
+            items: Vec::new(),
+            heartbeat: Some(status),
+        }
+    }
+
+    /// As the body of a message.
+    ///
+    /// # Errors
+    /// Never in practice: every part has a JSON form.
+    pub fn encode(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(self)
+    }
+
+    /// Reads the body of a message.
+    ///
+    /// # Errors
+    /// Where it is no report, or one of another version.
+    pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            v: u32,
+        }
+        let malformed = |error: serde_json::Error| Malformed(format!("not a report: {error}"));
+        match serde_json::from_slice::<Self>(body) {
+            Ok(report) if report.v == VERSION => Ok(report),
+            // Another version may well have another shape: say that first.
+            other => match serde_json::from_slice::<Versioned>(body) {
+                Ok(Versioned { v }) if v != VERSION => Err(Malformed(format!(
+                    "contract version {v}, this program speaks {VERSION}"
+                ))),
+                _ => other.map_err(malformed),
+            },
+        }
+    }
+}
+
+/// What became of one attempt at an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemReport {
+    /// The batch.
+    pub batch: BatchId,
+    /// The item.
+    pub index: ItemIndex,
+    /// Which attempt it was.
+    pub attempt: u16,
+    /// How it went.
+    pub verdict: Verdict,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long the handler took, in microseconds.
+    pub duration_us: u64,
+    /// W3C trace context of the attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}
+
+/// How an attempt went, decided where it is understood: by the handler.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The handler's answer.
+    Done(Output),
+    /// The item can't succeed.
+    Fail(ItemError),
+}
+
+impl ItemReport {
+    /// The outcome that this report makes final.
+    #[must_use]
+    pub fn into_outcome(self, worker: WorkerId) -> Outcome {
+        Outcome {
+            batch: self.batch,
+            index: self.index,
+            attempt: self.attempt,
+            ending: match self.verdict {
+                Verdict::Done(output) => Ending::Succeeded(output),
+                Verdict::Fail(error) => Ending::Failed(error),
+            },
+            started_at: self.started_at,
+            duration_us: self.duration_us,
+            worker: Some(worker),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::ItemErrorKind;
+
+    fn message() -> ItemMessage {
+        ItemMessage {
+            batch: BatchId(uuid::Uuid::from_u128(7)),
+            index: 12,
+            attempt: 1,
+            max_attempts: 3,
+            timeout: Duration::from_secs(30),
+            space: Space::default(),
+            job_type: "thumb nail".into(),
+            pool: Pool::default(),
+            traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+            input: Json::parse(r#"{"path": "a.png"}"#).unwrap(),
+        }
+    }
+
+    #[test]
+    fn an_item_reads_back() {
+        let (headers, body) = message().into_parts();
+        let read =
+            ItemMessage::from_parts(|name| headers.get(name).cloned(), body.into_string().into_bytes());
+        assert_eq!(read, Ok(message()));
+    }
+
+    #[test]
+    fn a_malformed_item_says_why() {
+        let (mut headers, _) = message().into_parts();
+        let read = |headers: &Headers, body: &str| {
+            ItemMessage::from_parts(|name| headers.get(name).cloned(), body.into())
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(read(&headers, "{").contains("not JSON"));
+        headers.insert(header::INDEX, "-1".into());
+        assert!(read(&headers, "{}").contains("flotilla-index has the value \"-1\""));
+        headers.insert(header::VERSION, "2".into());
+        assert!(read(&headers, "{}").contains("contract version 2"));
+    }
+
+    #[test]
+    fn the_form_of_a_report_does_not_drift() {
+        let item = |index, verdict| ItemReport {
+            batch: BatchId(uuid::Uuid::from_u128(7)),
+            index,
+            attempt: 1,
+            verdict,
+            started_at: Timestamp::UNIX_EPOCH,
+            duration_us: 1_500,
+            traceparent: None,
+        };
+        let report = Report::of_items(
+            WorkerId("w-1".into()),
+            vec![
+                item(
+                    0,
+                    Verdict::Done(Output::Inline(Json::parse("{\"a\": 1}").unwrap())),
+                ),
+                item(
+                    1,
+                    Verdict::Fail(ItemError::new(ItemErrorKind::Timeout, "took over 30 s")),
+                ),
+            ],
+        );
+        let body = String::from_utf8(report.encode().unwrap()).unwrap();
+        let base = r#""batch":"00000000-0000-0000-0000-000000000007""#;
+        let tail = r#""started_at":"1970-01-01T00:00:00Z","duration_us":1500"#;
+        assert_eq!(
+            body,
+            format!(
+                r#"{{"v":1,"worker":"w-1","items":[{{{base},"index":0,"attempt":1,"verdict":{{"done":{{"inline":{{"a": 1}}}}}},{tail}}},{{{base},"index":1,"attempt":1,"verdict":{{"fail":{{"kind":"timeout","message":"took over 30 s"}}}},{tail}}}]}}"#
+            )
+        );
+        assert_eq!(Report::decode(body.as_bytes()), Ok(report));
+        assert!(
+            Report::decode(br#"{"v":9,"new":true}"#)
+                .unwrap_err()
+                .to_string()
+                .contains("version 9")
+        );
+        assert!(Report::decode(b"rubbish").is_err());
+    }
+}

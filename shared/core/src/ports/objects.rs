@@ -1,0 +1,94 @@
+//! The port to object storage, which is the trait of the `object_store` crate itself: it is small, and its local, S3,
+//! GCS and Azure implementations are its adapters.
+
+use std::sync::Arc;
+
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{BatchId, ItemIndex, Space};
+
+/// Typed keys over an object store: nobody else builds a path.
+#[derive(Debug, Clone)]
+pub struct Objects {
+    store: Arc<dyn ObjectStore>,
+}
+
+const ENGINE: &str = "object storage";
+
+impl Objects {
+    /// Over `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn ObjectStore>) -> Self {
+        Self { store }
+    }
+
+    /// Keeps the output of an attempt that is too long for a row, and answers its key. Another attempt at the item has
+    /// another key, so that what is recorded is never overwritten by a later duplicate.
+    ///
+    /// # Errors
+    /// Where the storage can't be reached or refuses.
+    pub async fn put_output(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        index: ItemIndex,
+        attempt: u16,
+        output: String,
+    ) -> Result<String> {
+        let key = format!("outputs/{space}/{batch}/{index}.{attempt}.json");
+        self.store
+            .put(&Path::from(key.as_str()), PutPayload::from(output))
+            .await
+            .map_err(|e| failed("write", &key, e))?;
+        Ok(key)
+    }
+
+    /// Reads what [`put_output`](Self::put_output) kept under `key`. `None` where there is nothing.
+    ///
+    /// # Errors
+    /// Where the storage can't be reached or refuses.
+    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        let read = async { self.store.get(&Path::from(key)).await?.bytes().await };
+        match read.await {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed("read", key, error)),
+        }
+    }
+
+    /// Removes everything that a batch kept.
+    ///
+    /// # Errors
+    /// Where the storage can't be reached or refuses.
+    pub async fn remove_batch(&self, space: &Space, batch: BatchId) -> Result<()> {
+        use futures_util::TryStreamExt;
+        let prefix = Path::from(format!("outputs/{space}/{batch}"));
+        let keys = self.store.list(Some(&prefix)).map_ok(|object| object.location);
+        let removed = self
+            .store
+            .delete_stream(Box::pin(keys))
+            .try_for_each(|_| async { Ok(()) })
+            .await;
+        removed.map_err(|error| failed("remove", prefix.as_ref(), error))
+    }
+
+    /// Answers when the storage does.
+    ///
+    /// # Errors
+    /// Where the storage can't be reached or refuses.
+    pub async fn ping(&self) -> Result<()> {
+        self.get("flotilla-ping").await.map(drop)
+    }
+}
+
+fn failed(verb: &str, key: &str, error: object_store::Error) -> Error {
+    let kind = match error {
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+            ErrorKind::Misconfigured
+        }
+        _ => ErrorKind::Unavailable,
+    };
+    Error::new(kind, ENGINE, format!("can't {verb} {key}")).because(error)
+}

@@ -1,0 +1,50 @@
+//! The port to the live view: a disposable projection of the store, and the wake-up channel.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+
+use crate::error::Result;
+use crate::ids::{BatchId, Space};
+use crate::snapshot::{Event, Snapshot};
+use crate::worker::WorkerStatus;
+
+/// Holds the latest [`Snapshot`] of each batch and tells watchers that it changed. Losing all of it loses nothing: the
+/// next snapshot is absolute.
+#[async_trait]
+pub trait Progress: Send + Sync {
+    /// Writes snapshots, each unless a later version is there already, and sends an event for each one written.
+    async fn publish(&self, snapshots: &[Snapshot]) -> Result<()>;
+
+    /// Reads snapshots, in the order of `batches`.
+    async fn read(&self, batches: &[BatchId]) -> Result<Vec<Option<Snapshot>>>;
+
+    /// The batches of a space that are not final, oldest first.
+    async fn active(&self, space: &Space) -> Result<Vec<BatchId>>;
+
+    /// Events from now on. Some may be lost: whoever needs certainty also polls. A subscriber that falls behind misses
+    /// events rather than holding anybody up. The stream goes on over reconnections.
+    async fn subscribe(&self, scope: Scope) -> Result<BoxStream<'static, Event>>;
+
+    /// Notes what a worker said; it is forgotten after `ttl`.
+    async fn heartbeat(&self, worker: &WorkerStatus, ttl: Duration) -> Result<()>;
+
+    /// Workers heard of within their time to live, by id.
+    async fn workers(&self) -> Result<Vec<WorkerStatus>>;
+
+    /// Answers when the engine does.
+    async fn ping(&self) -> Result<()>;
+}
+
+/// Whose events to get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Of one tenant.
+    Space(Space),
+    /// Of everybody: for services, never for clients.
+    All,
+}
+
+/// How long a snapshot is kept after its batch ended.
+pub const KEEP_FINAL: Duration = Duration::from_secs(7 * 24 * 3600);
