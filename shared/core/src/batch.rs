@@ -215,6 +215,23 @@ pub struct BatchSpec {
     pub traceparent: Option<String>,
 }
 
+impl Default for BatchSpec {
+    /// What an open batch reads as: nothing is decided before it is sealed.
+    fn default() -> Self {
+        Self {
+            name: None,
+            job_type: String::new(),
+            pool: Pool::default(),
+            priority: 0,
+            concurrency: None,
+            max_attempts: 1,
+            timeout: Duration::from_secs(300),
+            metadata: None,
+            traceparent: None,
+        }
+    }
+}
+
 /// A batch as it is read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {

@@ -151,8 +151,14 @@ impl Ids {
     /// A new batch id.
     #[must_use]
     pub fn batch(&self) -> BatchId {
+        BatchId(self.uuid())
+    }
+
+    /// A new UUIDv7, for what has no type of its own: a request, say.
+    #[must_use]
+    pub fn uuid(&self) -> Uuid {
         let millis = u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0);
-        BatchId(uuid::Builder::from_unix_timestamp_millis(millis, &self.bytes()).into_uuid())
+        uuid::Builder::from_unix_timestamp_millis(millis, &self.bytes()).into_uuid()
     }
 
     /// A new worker id on `host`.

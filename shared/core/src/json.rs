@@ -1,5 +1,7 @@
 //! A JSON text that is kept exactly as it was submitted.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -73,6 +75,29 @@ impl Json {
         Box::<str>::from(self.0).into_string()
     }
 
+    /// The same value on one line: text with line breaks loses the white space between its tokens. Numbers, key order
+    /// and duplicates stay.
+    #[must_use]
+    pub fn compact(&self) -> Cow<'_, str> {
+        // Inside strings JSON has no raw line breaks; a space alone is not worth a copy.
+        if !self.as_str().contains(['\n', '\r']) {
+            return Cow::Borrowed(self.as_str());
+        }
+        let (mut out, mut in_string, mut escaped) = (String::with_capacity(self.len()), false, false);
+        for c in self.as_str().chars() {
+            if in_string {
+                in_string = escaped || c != '"';
+                escaped = !escaped && c == '\\';
+            } else if c.is_ascii_whitespace() {
+                continue;
+            } else {
+                in_string = c == '"';
+            }
+            out.push(c);
+        }
+        Cow::Owned(out)
+    }
+
     /// Reads it as a value of type `T`.
     ///
     /// # Errors
@@ -108,5 +133,15 @@ mod tests {
         assert_eq!(format!("{:?}", Json::parse(text).unwrap()), "Json(26 bytes)");
         assert!(Json::parse("{} {}").is_err());
         assert!(Json::parse_bytes(vec![b'"', 0xff, b'"']).is_err());
+    }
+
+    #[test]
+    fn one_line_is_the_same_value() {
+        let json = Json::parse("{\n \"a b\": \"x \\\" \\\\\",\r\n\t\"n\": [1.50, 1e400 ]\n}").unwrap();
+        assert_eq!(
+            json.compact(),
+            r#"{"a b":"x \" \\","n":[1.50,1e400]}"#
+        );
+        assert_eq!(Json::parse("[1, 2]").unwrap().compact(), "[1, 2]");
     }
 }

@@ -30,6 +30,7 @@ pub mod shard;
 pub mod snapshot;
 pub mod tally;
 pub mod tasks;
+pub mod trace;
 pub mod window;
 pub mod worker;
 
@@ -39,3 +40,4 @@ pub use error::{Error, ErrorKind, Result};
 pub use ids::{BatchId, Ids, ItemIndex, Pool, Space, WorkerId};
 pub use json::Json;
 pub use tasks::{Shutdown, Tasks};
+pub use trace::{NoPropagation, Propagator};

@@ -229,6 +229,16 @@ pub enum Verdict {
     Fail(ItemError),
 }
 
+impl From<Result<Json, ItemError>> for Verdict {
+    /// What a handler that either answers or fails amounts to.
+    fn from(answer: Result<Json, ItemError>) -> Self {
+        match answer {
+            Ok(output) => Self::Done(Output::Inline(output)),
+            Err(error) => Self::Fail(error),
+        }
+    }
+}
+
 impl ItemReport {
     /// The outcome that this report makes final.
     #[must_use]
@@ -239,7 +249,8 @@ impl ItemReport {
             attempt: self.attempt,
             ending: match self.verdict {
                 Verdict::Done(output) => Ending::Succeeded(output),
-                Verdict::Fail(error) => Ending::Failed(error),
+                // Reports of other programs do not go through `new`.
+                Verdict::Fail(error) => Ending::Failed(ItemError::new(error.kind, error.message)),
             },
             started_at: self.started_at,
             duration_us: self.duration_us,

@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::ids::BatchId;
 
+/// How many report queues a deployment has unless it says otherwise. Every service must be told the same number.
+pub const DEFAULT_SHARDS: u16 = 2;
+
 /// A report queue. All reports of a batch go to one shard, so that its counters have one writer at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shard(pub u16);

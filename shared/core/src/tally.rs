@@ -12,7 +12,7 @@ use crate::batch::Counts;
 use crate::histogram::Histogram;
 use crate::ids::BatchId;
 use crate::outcome::{Ending, ItemError, Outcome};
-use crate::pace::Pace;
+use crate::pace::{Eta, Pace};
 use crate::result::{BatchResult, ErrorGroup, ResultSummary};
 
 /// Error groups kept per batch; the occurrences of further ones are counted under [`OTHER_ERRORS`].
@@ -126,6 +126,25 @@ impl Tally {
             self.version += 1;
             self.detail.pace.observe(settled, now, start);
         }
+    }
+
+    /// How fast it goes, in items per second, and when the rest will be done: of late while it runs, over the whole run
+    /// once it ended.
+    #[must_use]
+    pub fn speed(
+        &self,
+        total: u32,
+        started_at: Option<Timestamp>,
+        completed_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> (f64, Option<Eta>) {
+        let pace = &self.detail.pace;
+        let Some(completed_at) = completed_at else {
+            return (pace.rate_per_s(), pace.eta(total.saturating_sub(self.settled()), now));
+        };
+        let ran_s = started_at.map_or(0.0, |start| completed_at.duration_since(start).as_secs_f64());
+        let rate = if ran_s > 0.0 { f64::from(self.settled()) / ran_s } else { 0.0 };
+        (rate, None)
     }
 
     /// The result of a batch of `total` items, all of them settled.

@@ -160,7 +160,8 @@ pub trait Ledger: Send + Sync {
     /// Records outcomes, each unless its item has one already, moves the counts of their batches by exactly what was
     /// recorded, and finalizes the batches that are complete with it: state and result, in the same transaction. Of
     /// several outcomes of one item in `outcomes` the first counts. Outcomes of items or batches that do not exist are
-    /// ignored. Answers the batches that changed, as they are now.
+    /// ignored. Answers every batch that `outcomes` name and that exists, as it is now: also those that did not change,
+    /// because whoever recorded these outcomes before may not have lived to show it.
     async fn record(&self, outcomes: Vec<Outcome>, now: Timestamp) -> Result<Vec<Batch>>;
 }
 
@@ -173,8 +174,9 @@ pub trait Reading: Send + Sync {
     /// Batches, newest first. Open ones are not listed: they are not accepted yet.
     async fn batches(&self, space: &Space, filter: &BatchFilter, limit: u32) -> Result<Vec<Batch>>;
 
-    /// Sealed batches of every space that are not final: for services that watch over them.
-    async fn unfinished(&self, limit: u32) -> Result<Vec<Batch>>;
+    /// Sealed batches of every space that are not final, then those that ended since `ended_since`, oldest first: for
+    /// services that watch over them.
+    async fn watched(&self, ended_since: Timestamp, limit: u32) -> Result<Vec<Batch>>;
 
     /// Items of a batch, in input order. Empty where the batch does not exist.
     async fn items(

@@ -1,0 +1,53 @@
+//! Recovery from a broker that has lost everything.
+
+use std::time::Duration;
+
+use flotilla_core::ports::Store;
+use flotilla_core::ports::store::ClaimId;
+use flotilla_core::{Clock, Result};
+use jiff::{SignedDuration, Timestamp};
+
+/// Batches looked at per round.
+const BATCHES: u32 = 100_000;
+/// Claims ended per round. Each holds up to a turn's items.
+const CLAIMS: u32 = 4;
+
+/// Makes every item that was dispatched and has no outcome due for dispatch again, and removes uploads that nobody can
+/// finish any more. For the start of a process whose broker is volatile: whatever was on its way died with the last
+/// process.
+///
+/// Answers how many items will be dispatched again.
+///
+/// # Errors
+/// Those of the store.
+pub async fn recover(store: &dyn Store, clock: &dyn Clock) -> Result<u64> {
+    let now = clock.now();
+    end_claims(store, now).await?;
+    loop {
+        let abandoned = store.abandoned_batches(now, BATCHES).await?;
+        if abandoned.is_empty() {
+            break;
+        }
+        for batch in abandoned {
+            store.discard_batch(batch).await?;
+        }
+    }
+    let mut items = 0;
+    for batch in store.watched(Timestamp::MAX, BATCHES).await? {
+        items += u64::from(store.redispatch_unsettled(batch.id, now).await?);
+    }
+    Ok(items)
+}
+
+/// Whoever held a claim is gone with its process, so no lease needs to be waited for.
+async fn end_claims(store: &dyn Store, now: Timestamp) -> Result<()> {
+    let after_every_lease = now.saturating_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
+    loop {
+        let claims = store.take_over(Duration::ZERO, CLAIMS, after_every_lease).await?;
+        if claims.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<ClaimId> = claims.iter().map(|claim| claim.id).collect();
+        store.mark_published(&ids).await?;
+    }
+}

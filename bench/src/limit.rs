@@ -1,0 +1,193 @@
+//! The raw limit: what the servers can do when asked for nothing but the bare data path.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use futures_util::{SinkExt, StreamExt, future};
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+    QueueDeclareOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use tokio_postgres::{Client, NoTls};
+
+use crate::report::Run;
+use crate::stage::Stage;
+use crate::usage::Usage;
+
+const QUEUE: &str = "limit";
+/// Rows per COPY, unconfirmed messages, and outcomes per insert.
+const CHUNK: u32 = 1_000;
+/// Nothing here may hang.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+pub(crate) async fn run(stage: &Stage, items: u32) -> Result<Run> {
+    let store = connect(stage).await?;
+    store
+        .batch_execute(
+            "CREATE TABLE items (batch bigint, index int, input text, PRIMARY KEY (batch, index));
+             CREATE TABLE outcomes (batch bigint, index int, output text, PRIMARY KEY (batch, index));",
+        )
+        .await?;
+    let consuming = channel(stage).await?;
+    declare(&consuming).await?;
+    let publishing = channel(stage).await?;
+    publishing.confirm_select(ConfirmSelectOptions::default()).await?;
+
+    let before = usage(stage)?;
+    let start = Instant::now();
+    // As the product does it: the upload comes first, then everything else at once.
+    let work = async {
+        copy_in(&store, items).await?;
+        tokio::try_join!(
+            publish(&publishing, items),
+            consume(&consuming, connect(stage).await?, items)
+        )
+    };
+    tokio::time::timeout(PATIENCE, work)
+        .await
+        .context("the raw limit took too long")??;
+    let time = start.elapsed();
+    let after = usage(stage)?;
+
+    let costs = after
+        .into_iter()
+        .zip(before)
+        .map(|((name, now), (_, then))| (name, now.since(then)))
+        .collect();
+    let counted: i64 = store
+        .query_one("SELECT count(*) FROM outcomes", &[])
+        .await?
+        .get(0);
+    if counted != i64::from(items) {
+        bail!("{counted} outcomes of {items} items");
+    }
+    Ok(Run {
+        items,
+        time,
+        usage: costs,
+    })
+}
+
+fn usage(stage: &Stage) -> Result<Vec<(String, Usage)>> {
+    let servers = stage
+        .servers()?
+        .into_iter()
+        .map(|(name, pid)| (name.to_owned(), Usage::of_tree(pid)));
+    Ok(
+        std::iter::once(("program".to_owned(), Usage::of_tree(std::process::id())))
+            .chain(servers)
+            .collect(),
+    )
+}
+
+async fn connect(stage: &Stage) -> Result<Client> {
+    let (client, connection) = tokio_postgres::connect(&stage.postgres_url(), NoTls).await?;
+    #[expect(clippy::disallowed_methods, reason = "ends with its client")]
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+async fn channel(stage: &Stage) -> Result<Channel> {
+    let connection = Connection::connect(&stage.amqp_url(), ConnectionProperties::default()).await?;
+    Ok(connection.create_channel().await?)
+}
+
+async fn declare(channel: &Channel) -> Result<()> {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    let options = QueueDeclareOptions {
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
+    channel.queue_declare(QUEUE.into(), options, arguments).await?;
+    Ok(())
+}
+
+async fn copy_in(store: &Client, items: u32) -> Result<()> {
+    for first in (0..items).step_by(CHUNK as usize) {
+        let sink = store
+            .copy_in("COPY items (batch, index, input) FROM STDIN")
+            .await?;
+        let mut text = String::new();
+        for index in first..(first + CHUNK).min(items) {
+            text.push_str(&format!("1\t{index}\t{{\"n\":{index}}}\n"));
+        }
+        let mut sink = std::pin::pin!(sink);
+        sink.send(std::io::Cursor::new(text.into_bytes())).await?;
+        sink.close().await?;
+    }
+    Ok(())
+}
+
+async fn publish(channel: &Channel, items: u32) -> Result<()> {
+    let persistent = BasicProperties::default().with_delivery_mode(2);
+    for first in (0..items).step_by(CHUNK as usize) {
+        let written = (first..(first + CHUNK).min(items)).map(|index| {
+            let properties = persistent.clone().with_message_id(format!("1:{index}").into());
+            async move {
+                let body = format!("{{\"n\":{index}}}");
+                let options = BasicPublishOptions {
+                    mandatory: true,
+                    ..BasicPublishOptions::default()
+                };
+                channel
+                    .basic_publish("".into(), QUEUE.into(), options, body.as_bytes(), properties)
+                    .await
+            }
+        });
+        let confirms = future::try_join_all(written).await?;
+        for confirmation in future::try_join_all(confirms).await? {
+            if !confirmation.is_ack() {
+                bail!("a message was refused");
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn consume(channel: &Channel, store: Client, items: u32) -> Result<()> {
+    channel
+        .basic_qos(CHUNK as u16 * 2, BasicQosOptions::default())
+        .await?;
+    let consumer = channel
+        .basic_consume(
+            QUEUE.into(),
+            "".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        )
+        .await?;
+    let insert = store
+        .prepare("INSERT INTO outcomes SELECT 1, i, o FROM unnest($1::int[], $2::text[]) AS t(i, o) ON CONFLICT DO NOTHING")
+        .await?;
+    let mut chunks = consumer.ready_chunks(CHUNK as usize);
+    let mut seen = 0;
+    while seen < items {
+        let chunk = chunks.next().await.context("the consumer was cancelled")?;
+        let (mut indices, mut outputs, mut last) = (Vec::new(), Vec::new(), None);
+        for delivery in chunk {
+            let delivery = delivery?;
+            let id = delivery
+                .properties
+                .message_id()
+                .as_ref()
+                .context("no message id")?
+                .to_string();
+            indices.push(
+                id.split_once(':')
+                    .context("a strange message id")?
+                    .1
+                    .parse::<i32>()?,
+            );
+            outputs.push(String::from_utf8(delivery.data.clone())?);
+            last = Some(delivery);
+        }
+        seen += indices.len() as u32;
+        store.execute(&insert, &[&indices, &outputs]).await?;
+        let all = BasicAckOptions { multiple: true };
+        last.context("an empty chunk")?.ack(all).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! Private servers for one run.
+
+use anyhow::{Context, Result};
+use flotilla_tests::servers::{Folder, Postgres, RabbitMq, Redis, Server};
+
+/// RabbitMQ, PostgreSQL and Redis, in a folder of their own. Gone on drop.
+pub(crate) struct Stage {
+    rabbitmq: Server<RabbitMq>,
+    postgres: Server<Postgres>,
+    redis: Server<Redis>,
+    // Last: the folder goes when nothing writes to it any more.
+    pub(crate) folder: Folder,
+}
+
+impl Stage {
+    pub(crate) async fn start() -> Result<Self> {
+        Folder::remove_leftovers();
+        let folder = Folder::create()?;
+        let (rabbitmq, postgres, redis) = tokio::try_join!(
+            Server::launch(&folder),
+            Server::launch(&folder),
+            Server::launch(&folder)
+        )?;
+        Ok(Self {
+            rabbitmq,
+            postgres,
+            redis,
+            folder,
+        })
+    }
+
+    pub(crate) fn amqp_url(&self) -> String {
+        self.rabbitmq.url()
+    }
+
+    pub(crate) fn postgres_url(&self) -> String {
+        self.postgres.url()
+    }
+
+    pub(crate) fn redis_url(&self) -> String {
+        self.redis.url()
+    }
+
+    /// Names and pids of the servers.
+    pub(crate) fn servers(&self) -> Result<Vec<(&'static str, u32)>> {
+        Ok(vec![
+            ("rabbitmq", self.rabbitmq.pid().context("RabbitMQ has ended")?),
+            ("postgres", self.postgres.pid().context("PostgreSQL has ended")?),
+            ("redis", self.redis.pid().context("Redis has ended")?),
+        ])
+    }
+}

@@ -1,0 +1,13 @@
+//! The program as its users meet it: real processes, real servers, HTTP and the command line.
+
+mod client;
+mod fleet;
+mod workload;
+
+mod distributed;
+mod embedded;
+mod identical;
+mod refusals;
+mod run_command;
+mod trace;
+mod uploads;
