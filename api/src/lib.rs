@@ -1,1 +1,37 @@
-//! flotilla-api
+//! The HTTP API: takes batches in, and tells how they are.
+//!
+//! * [`serve`] accepts connections and ends them in order; [`router`] is the API itself.
+//! * Each endpoint has a file under `endpoints`, what it answers a type under `views`, apart from the domain.
+//! * `intake` takes uploads of any length in with memory that is bounded by [`Config`].
+//! * `space` says whose request it is. Every query is scoped by it.
+//! * `problem` is the one error type: every error of every kind is a problem document (RFC 9457) at the end.
+//! * The OpenAPI document is made from the declarations of the routes: see [`openapi`].
+//!
+//! # Adding an endpoint
+//!
+//! Write `endpoints/<name>.rs` with a handler under `#[utoipa::path]`, take `space::Caller` for the space, and
+//! add it to its group in `router.rs`. Tests compare the document with the router and check the isolation of spaces on
+//! every path of it.
+
+mod app;
+mod config;
+mod deps;
+mod endpoints;
+mod intake;
+mod live;
+mod openapi;
+mod outputs;
+mod params;
+mod problem;
+pub mod publisher;
+mod router;
+mod serve;
+mod space;
+mod telemetry;
+mod views;
+
+pub use config::Config;
+pub use deps::Deps;
+pub use openapi::openapi;
+pub use router::router;
+pub use serve::serve;

@@ -9,7 +9,7 @@ pub(crate) struct Stage {
     postgres: Server<Postgres>,
     redis: Server<Redis>,
     // Last: the folder goes when nothing writes to it any more.
-    pub(crate) folder: Folder,
+    _folder: Folder,
 }
 
 impl Stage {
@@ -25,7 +25,7 @@ impl Stage {
             rabbitmq,
             postgres,
             redis,
-            folder,
+            _folder: folder,
         })
     }
 

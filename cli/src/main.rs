@@ -1,1 +1,104 @@
-fn main() {}
+//! The `flotilla` binary: configuration, the composition of services and engines, and the commands.
+//!
+//! * [`args`] is the command line, [`settings`] the configuration in layers.
+//! * [`compose`] turns settings into engines: the only place that names an adapter.
+//! * [`roles`] are what a process can be; [`lifecycle`] starts and stops them.
+//! * [`commands`] are what people do with a server, over [`client`]; [`output`] is what they see.
+//! * [`telemetry`] is what a process says about itself.
+
+mod args;
+mod client;
+mod commands;
+mod compose;
+mod exit;
+mod lifecycle;
+mod output;
+mod roles;
+mod settings;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::exit::Exit;
+use crate::roles::Context;
+use crate::settings::{DEFAULT_LOG, Settings};
+use crate::telemetry::Telemetry;
+
+/// What commands log that are not servers: their output is for people.
+const COMMAND_LOG: &str = "warn,lapin=error";
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Only fails if there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let broken = if cli.command.role().is_some() { 1 } else { 2 };
+    match run(cli) {
+        Ok(exit) => exit.into(),
+        // `flotilla ls | head`
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::meter::line(&format!("flotilla: {error:#}"));
+            ExitCode::from(broken)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<Exit> {
+    let settings = Settings::load(&cli.sources())?;
+    let (role, filter) = match cli.command.role() {
+        Some(role) => (role, DEFAULT_LOG),
+        None => ("command", COMMAND_LOG),
+    };
+    // Ends after the runtime, so that the last spans are there to be sent.
+    let telemetry = Telemetry::start(&settings.telemetry, role, filter)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("can't start the runtime")?;
+    let exit = runtime.block_on(cli.command.run(settings, &telemetry));
+    // Blocking reads of stdin can't be cancelled.
+    runtime.shutdown_background();
+    exit
+}
+
+impl Command {
+    /// Which role this process has, where it is one.
+    fn role(&self) -> Option<&'static str> {
+        match self {
+            Self::Up(_) => Some("up"),
+            Self::Api(_) => Some("api"),
+            Self::Worker(_) => Some("worker"),
+            Self::Scheduler(_) => Some("scheduler"),
+            Self::Migrate(_) => Some("migrate"),
+            _ => None,
+        }
+    }
+
+    async fn run(self, settings: Settings, telemetry: &Telemetry) -> Result<Exit> {
+        match self {
+            Self::Up(_) => roles::up::run(&settings, &Context::new(telemetry)?).await?,
+            Self::Api(_) => roles::api::run(&settings, &Context::new(telemetry)?).await?,
+            Self::Worker(_) => roles::worker::run(&settings, &Context::new(telemetry)?).await?,
+            Self::Scheduler(_) => roles::scheduler::run(&settings, &Context::new(telemetry)?).await?,
+            Self::Migrate(_) => roles::migrate::run(&settings, &Context::new(telemetry)?).await?,
+            Self::Run(run) => return run.run(settings, telemetry).await,
+            Self::Submit(submit) => return submit.run().await,
+            Self::Ls(ls) => return ls.run().await,
+            Self::Get(get) => return get.run().await,
+            Self::Watch(watch) => return watch.run().await,
+            Self::Items(items) => return items.run().await,
+            Self::Result(result) => return result.run().await,
+        }
+        Ok(Exit::Fine)
+    }
+}
+
+/// True for an error of our own stdout. That of a connection has other errors around it.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

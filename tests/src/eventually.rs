@@ -66,7 +66,7 @@ where
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn it_returns_the_first_value() {
         let mut left = 3;
         let value = eventually("the third call", Duration::from_secs(1), || {
@@ -78,15 +78,23 @@ mod tests {
         assert_eq!(value, "here");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     #[should_panic(expected = "waiting for a miracle: not today")]
     async fn it_gives_up_with_the_last_error() {
-        eventually_ok("a miracle", Duration::from_secs(1), || async { Err::<(), _>("not today") }).await;
+        eventually_ok("a miracle", Duration::from_millis(60), || async {
+            Err::<(), _>("not today")
+        })
+        .await;
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     #[should_panic(expected = "the first probe did not return")]
     async fn it_gives_up_on_a_probe_that_hangs() {
-        eventually("an answer", Duration::from_secs(1), std::future::pending::<Option<()>>).await;
+        eventually(
+            "an answer",
+            Duration::from_millis(60),
+            std::future::pending::<Option<()>>,
+        )
+        .await;
     }
 }

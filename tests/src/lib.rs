@@ -6,6 +6,7 @@
 //!
 //! Nothing here sleeps for luck: see [`eventually()`].
 
+pub mod conformance;
 pub mod eventually;
 pub mod http;
 pub mod management;

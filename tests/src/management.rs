@@ -24,7 +24,11 @@ impl Management {
     /// A client of the API at `url`, which carries user and password, for the vhost of that name.
     pub fn new(url: &str, vhost: &str) -> Result<Self> {
         let base = Url::parse(url).with_context(|| format!("the management URL {url}"))?;
-        Ok(Self { http: http_client(), base, vhost: vhost.to_owned() })
+        Ok(Self {
+            http: http_client(),
+            base,
+            vhost: vhost.to_owned(),
+        })
     }
 
     /// The name of the vhost.
@@ -35,7 +39,9 @@ impl Management {
 
     /// `/api/queues/{vhost}/{name}`, or `None` where there is no such queue.
     pub async fn queue(&self, name: &str) -> Option<Value> {
-        self.get(&["queues", &self.vhost, name]).await.expect("the management API describes a queue")
+        self.get(&["queues", &self.vhost, name])
+            .await
+            .expect("the management API describes a queue")
     }
 
     /// Every queue of the vhost.
@@ -46,8 +52,13 @@ impl Management {
     /// Every client connection to the vhost.
     pub async fn connections(&self) -> Vec<Value> {
         let path = ["vhosts", self.vhost.as_str(), "connections"];
-        let answer = self.get(&path).await.expect("the management API lists connections");
-        answer.and_then(|answer| answer.as_array().cloned()).unwrap_or_default()
+        let answer = self
+            .get(&path)
+            .await
+            .expect("the management API lists connections");
+        answer
+            .and_then(|answer| answer.as_array().cloned())
+            .unwrap_or_default()
     }
 
     /// How many messages were routed to the queue since it exists.
@@ -82,7 +93,9 @@ impl Management {
 
     /// Deletes a queue with everything in it.
     pub async fn delete_queue(&self, name: &str) {
-        self.send(Method::DELETE, &["queues", &self.vhost, name], None).await.expect("a queue can be deleted");
+        self.send(Method::DELETE, &["queues", &self.vhost, name], None)
+            .await
+            .expect("a queue can be deleted");
     }
 
     /// Closes every client connection to the vhost, as a restart of the broker would.
@@ -90,16 +103,26 @@ impl Management {
     /// Connections appear in the API up to a second after they were made.
     pub async fn close_connections(&self) {
         for connection in self.connections().await {
-            let Some(name) = connection["name"].as_str() else { continue };
-            self.send(Method::DELETE, &["connections", name], None).await.expect("a connection can be closed");
+            let Some(name) = connection["name"].as_str() else {
+                continue;
+            };
+            self.send(Method::DELETE, &["connections", name], None)
+                .await
+                .expect("a connection can be closed");
         }
     }
 
     /// Creates the vhost and lets the user `guest` do everything in it.
     pub async fn create_vhost(&self) -> Result<()> {
-        self.send(Method::PUT, &["vhosts", &self.vhost], Some(json!({}))).await?;
+        self.send(Method::PUT, &["vhosts", &self.vhost], Some(json!({})))
+            .await?;
         let everything = json!({ "configure": ".*", "write": ".*", "read": ".*" });
-        self.send(Method::PUT, &["permissions", &self.vhost, "guest"], Some(everything)).await?;
+        self.send(
+            Method::PUT,
+            &["permissions", &self.vhost, "guest"],
+            Some(everything),
+        )
+        .await?;
         Ok(())
     }
 
@@ -110,7 +133,9 @@ impl Management {
 
     /// Deletes the vhost with everything in it; one that does not exist is fine.
     pub async fn delete_vhost(&self) -> Result<()> {
-        self.send(Method::DELETE, &["vhosts", &self.vhost], None).await.map(drop)
+        self.send(Method::DELETE, &["vhosts", &self.vhost], None)
+            .await
+            .map(drop)
     }
 
     /// Fails until the API answers to a user who is logged in.
@@ -132,8 +157,13 @@ impl Management {
     }
 
     async fn list(&self, kind: &str) -> Vec<Value> {
-        let answer = self.get(&[kind, &self.vhost]).await.expect("the management API lists what a vhost has");
-        answer.and_then(|answer| answer.as_array().cloned()).unwrap_or_default()
+        let answer = self
+            .get(&[kind, &self.vhost])
+            .await
+            .expect("the management API lists what a vhost has");
+        answer
+            .and_then(|answer| answer.as_array().cloned())
+            .unwrap_or_default()
     }
 
     async fn get(&self, path: &[&str]) -> Result<Option<Value>> {
@@ -146,7 +176,10 @@ impl Management {
     /// `None` is the answer 404.
     async fn send(&self, method: Method, path: &[&str], body: Option<Value>) -> Result<Option<Response>> {
         let url = self.url(path);
-        let mut request = self.http.request(method.clone(), url.clone()).timeout(Duration::from_secs(20));
+        let mut request = self
+            .http
+            .request(method.clone(), url.clone())
+            .timeout(Duration::from_secs(20));
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -154,13 +187,20 @@ impl Management {
         match answer.status() {
             StatusCode::NOT_FOUND => Ok(None),
             status if status.is_success() => Ok(Some(answer)),
-            status => bail!("{method} {url}: {status} {}", answer.text().await.unwrap_or_default()),
+            status => bail!(
+                "{method} {url}: {status} {}",
+                answer.text().await.unwrap_or_default()
+            ),
         }
     }
 
     fn url(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
-        url.path_segments_mut().expect("an http URL has a path").clear().push("api").extend(path);
+        url.path_segments_mut()
+            .expect("an http URL has a path")
+            .clear()
+            .push("api")
+            .extend(path);
         url
     }
 }

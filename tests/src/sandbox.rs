@@ -44,9 +44,17 @@ impl Sandbox {
     pub async fn new() -> Self {
         let urls = ServerUrls::from_env();
         let folder = make_folder().expect("a sandbox has a folder");
-        let corner = Corner { name: unique_name(&folder), urls };
+        let corner = Corner {
+            name: unique_name(&folder),
+            urls,
+        };
         let management = corner.management().expect("the management URL is valid");
-        let sandbox = Self { corner, management, folder, removed: false };
+        let sandbox = Self {
+            corner,
+            management,
+            folder,
+            removed: false,
+        };
         let database = sandbox.corner.create_database();
         let made = tokio::try_join!(sandbox.management.create_vhost(), database);
         made.unwrap_or_else(|error| panic!("cannot make the sandbox {}: {error:#}", sandbox.name()));
@@ -111,7 +119,9 @@ impl Sandbox {
     /// A connection to RabbitMQ.
     pub async fn amqp(&self) -> lapin::Connection {
         let properties = lapin::ConnectionProperties::default();
-        lapin::Connection::connect(&self.amqp_url(), properties).await.expect("RabbitMQ accepts a connection")
+        lapin::Connection::connect(&self.amqp_url(), properties)
+            .await
+            .expect("RabbitMQ accepts a connection")
     }
 
     /// A connection to Redis. Commands see all keys: the prefix is the caller's business.
@@ -143,7 +153,9 @@ impl Sandbox {
     pub async fn drop_all(mut self) {
         self.removed = true;
         let removal = timeout(REMOVAL, self.corner.remove()).await;
-        removal.expect("removing a sandbox takes seconds").expect("a sandbox can be removed");
+        removal
+            .expect("removing a sandbox takes seconds")
+            .expect("a sandbox can be removed");
     }
 }
 
@@ -160,7 +172,10 @@ impl Drop for Sandbox {
         });
         match removal.join() {
             Ok(Ok(Ok(Ok(())))) => {}
-            problem => eprintln!("the sandbox {} was not removed completely: {problem:?}", self.name()),
+            problem => eprintln!(
+                "the sandbox {} was not removed completely: {problem:?}",
+                self.name()
+            ),
         }
     }
 }
@@ -191,7 +206,10 @@ impl Corner {
 
     async fn redis(&self) -> Result<MultiplexedConnection> {
         let client = redis::Client::open(self.urls.redis.as_str()).context("the Redis URL")?;
-        client.get_multiplexed_async_connection().await.context("connecting to Redis")
+        client
+            .get_multiplexed_async_connection()
+            .await
+            .context("connecting to Redis")
     }
 
     async fn redis_keys(&self) -> Result<Vec<String>> {
@@ -200,7 +218,11 @@ impl Corner {
         let mut cursor = 0_u64;
         loop {
             let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(format!("{}*", self.name)).arg("COUNT").arg(10_000);
+            scan.arg(cursor)
+                .arg("MATCH")
+                .arg(format!("{}*", self.name))
+                .arg("COUNT")
+                .arg(10_000);
             let (next, page): (u64, Vec<String>) = scan.query_async(&mut redis).await?;
             keys.extend(page);
             if next == 0 {
@@ -222,8 +244,11 @@ impl Corner {
     /// Every part is tried, whatever happened to the parts before.
     async fn remove(&self) -> Result<()> {
         let management = self.management()?;
-        let (vhost, database, keys) =
-            tokio::join!(management.delete_vhost(), self.drop_database(), self.delete_keys());
+        let (vhost, database, keys) = tokio::join!(
+            management.delete_vhost(),
+            self.drop_database(),
+            self.delete_keys()
+        );
         vhost.and(database).and(keys)
     }
 }
@@ -245,13 +270,22 @@ fn unique_name(folder: &TempDir) -> String {
     let random = folder.path().to_string_lossy();
     let random = random.rsplit('-').next().unwrap_or_default().to_ascii_lowercase();
     let current = thread::current();
-    let test = current.name().unwrap_or("test").rsplit("::").next().unwrap_or_default();
+    let test = current
+        .name()
+        .unwrap_or("test")
+        .rsplit("::")
+        .next()
+        .unwrap_or_default();
     let test: String = test.to_ascii_lowercase().chars().take(40).map(plain).collect();
     format!("t_{test}_{random}")
 }
 
 fn plain(character: char) -> char {
-    if character.is_ascii_alphanumeric() { character } else { '_' }
+    if character.is_ascii_alphanumeric() {
+        character
+    } else {
+        '_'
+    }
 }
 
 fn with_path(url: &str, path: &str) -> String {
@@ -261,5 +295,6 @@ fn with_path(url: &str, path: &str) -> String {
 }
 
 fn parse(url: &str) -> Url {
-    Url::parse(url).unwrap_or_else(|error| panic!("the environment names a server that is no URL, {url}: {error}"))
+    Url::parse(url)
+        .unwrap_or_else(|error| panic!("the environment names a server that is no URL, {url}: {error}"))
 }

@@ -34,7 +34,12 @@ impl ServerUrls {
     /// Where one is missing, with a message that says how to run the tests.
     #[must_use]
     pub fn from_env() -> Self {
-        Self { amqp: read(AMQP), management: read(MANAGEMENT), redis: read(REDIS), postgres: read(POSTGRES) }
+        Self {
+            amqp: read(AMQP),
+            management: read(MANAGEMENT),
+            redis: read(REDIS),
+            postgres: read(POSTGRES),
+        }
     }
 }
 

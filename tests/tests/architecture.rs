@@ -1,3 +1,4 @@
+#![cfg(test)]
 //! The direction of dependencies, and who may know an adapter.
 
 use std::collections::{BTreeMap, BTreeSet};

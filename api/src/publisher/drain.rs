@@ -44,7 +44,11 @@ impl Drain {
         for batch in active {
             let was = before.remove(&batch.id).map_or(0, |seen| seen.settled);
             *settled.entry(batch.pool.clone()).or_default() += batch.settled.saturating_sub(was);
-            let seen = Seen { pool: batch.pool.clone(), settled: batch.settled, in_flight: batch.in_flight };
+            let seen = Seen {
+                pool: batch.pool.clone(),
+                settled: batch.settled,
+                in_flight: batch.in_flight,
+            };
             self.seen.insert(batch.id, seen);
         }
         // Batches that are not active any more: what they had in flight has settled.

@@ -22,7 +22,11 @@ pub(super) struct Fleet {
 
 impl Fleet {
     pub(super) fn new(progress: Arc<dyn Progress>) -> Self {
-        Self { progress, slots: HashMap::new(), asked: None }
+        Self {
+            progress,
+            slots: HashMap::new(),
+            asked: None,
+        }
     }
 
     pub(super) async fn slots(&mut self) -> &HashMap<Pool, u32> {

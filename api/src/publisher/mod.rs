@@ -89,7 +89,10 @@ pub async fn run(deps: Deps, config: Config, shutdown: Shutdown) -> Result<()> {
     let tasks = Tasks::new(shutdown.child());
     let wake = Wake::start(&deps, &tasks);
     let mut publisher = Publisher {
-        publishing: Publishing { deps: deps.clone(), lease: config.lease },
+        publishing: Publishing {
+            deps: deps.clone(),
+            lease: config.lease,
+        },
         room: Arc::new(Semaphore::new(config.turns_at_once)),
         fleet: Fleet::new(Arc::clone(&deps.progress)),
         plan: Plan::new(config),
@@ -160,19 +163,28 @@ impl Publisher {
         if wants.is_empty() {
             return Ok(Vec::new());
         }
-        self.deps.store.claim(&wants, self.config.lease, self.deps.clock.now()).await
+        self.deps
+            .store
+            .claim(&wants, self.config.lease, self.deps.clock.now())
+            .await
     }
 
     async fn take_over(&mut self) -> Result<Vec<Claim>> {
         if Instant::now() < self.next_take_over {
             return Ok(Vec::new());
         }
-        let claims =
-            self.deps.store.take_over(self.config.lease, TAKE_OVER_CLAIMS, self.deps.clock.now()).await?;
+        let claims = self
+            .deps
+            .store
+            .take_over(self.config.lease, TAKE_OVER_CLAIMS, self.deps.clock.now())
+            .await?;
         if claims.is_empty() {
             self.next_take_over = Instant::now() + TAKE_OVER_EVERY;
         } else {
-            tracing::info!(claims = claims.len(), "publishing again what another publisher left unfinished");
+            tracing::info!(
+                claims = claims.len(),
+                "publishing again what another publisher left unfinished"
+            );
         }
         Ok(claims)
     }

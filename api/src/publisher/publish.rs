@@ -26,14 +26,21 @@ impl Publishing {
     /// left to whoever takes the lease over: publishing past it would race with them.
     pub(super) async fn publish(&self, claims: Vec<Claim>, deadline: Instant) {
         let ids: Vec<ClaimId> = claims.iter().map(|claim| claim.id).collect();
-        let items: Vec<ItemMessage> = claims.into_iter().flat_map(|claim| self.messages(claim)).collect();
+        let items: Vec<ItemMessage> = claims
+            .into_iter()
+            .flat_map(|claim| self.messages(claim))
+            .collect();
         let last_start = deadline - ATTEMPT.min(self.lease / 2);
         let mut wait = BACKOFF;
         loop {
             match self.attempt(items.clone(), &ids).await {
                 Ok(()) => return,
                 Err(error) if Instant::now() + wait < last_start => {
-                    tracing::debug!(error = error.chain(), items = items.len(), "publishing failed, trying again");
+                    tracing::debug!(
+                        error = error.chain(),
+                        items = items.len(),
+                        "publishing failed, trying again"
+                    );
                     // The sleep is short; a shutdown waits for it.
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(Duration::from_secs(1));
@@ -53,7 +60,10 @@ impl Publishing {
     async fn attempt(&self, items: Vec<ItemMessage>, claims: &[ClaimId]) -> Result<()> {
         let publish = self.deps.broker.publish_items(items);
         tokio::time::timeout(ATTEMPT, publish).await.map_err(|_| {
-            Error::unavailable("broker", format!("no confirmation within {} s", ATTEMPT.as_secs()))
+            Error::unavailable(
+                "broker",
+                format!("no confirmation within {} s", ATTEMPT.as_secs()),
+            )
         })??;
         // If this fails the items go out twice, and the first outcome counts.
         self.deps.store.mark_published(claims).await
@@ -63,7 +73,13 @@ impl Publishing {
     fn messages(&self, claim: Claim) -> impl Iterator<Item = ItemMessage> + use<> {
         let span = tracing::info_span!("publish", batch = %claim.batch, items = claim.items.len());
         let traceparent = self.deps.trace.carry(&span, claim.spec.traceparent.as_deref());
-        let Claim { batch, space, spec, items, .. } = claim;
+        let Claim {
+            batch,
+            space,
+            spec,
+            items,
+            ..
+        } = claim;
         items.into_iter().map(move |item| ItemMessage {
             batch,
             index: item.index,

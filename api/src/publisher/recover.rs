@@ -41,7 +41,9 @@ pub async fn recover(store: &dyn Store, clock: &dyn Clock) -> Result<u64> {
 
 /// Whoever held a claim is gone with its process, so no lease needs to be waited for.
 async fn end_claims(store: &dyn Store, now: Timestamp) -> Result<()> {
-    let after_every_lease = now.saturating_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
+    let after_every_lease = now
+        .saturating_add(SignedDuration::from_hours(24))
+        .unwrap_or(Timestamp::MAX);
     loop {
         let claims = store.take_over(Duration::ZERO, CLAIMS, after_every_lease).await?;
         if claims.is_empty() {

@@ -34,9 +34,16 @@ impl Wake {
         let (progress, notify) = (Arc::clone(&deps.progress), Arc::clone(&deps.wake));
         let shutdown = tasks.shutdown().clone();
         tasks.spawn("wake on outcomes", async move {
-            shutdown.until_draining(forward_events(progress.as_ref(), &notify)).await;
+            shutdown
+                .until_draining(forward_events(progress.as_ref(), &notify))
+                .await;
         });
-        Self { notify: Arc::clone(&deps.wake), poll: FIRST_POLL, last: Instant::now(), failing: false }
+        Self {
+            notify: Arc::clone(&deps.wake),
+            poll: FIRST_POLL,
+            last: Instant::now(),
+            failing: false,
+        }
     }
 
     /// A wake-up from this moment on is remembered.

@@ -138,10 +138,7 @@ mod tests {
     #[test]
     fn one_line_is_the_same_value() {
         let json = Json::parse("{\n \"a b\": \"x \\\" \\\\\",\r\n\t\"n\": [1.50, 1e400 ]\n}").unwrap();
-        assert_eq!(
-            json.compact(),
-            r#"{"a b":"x \" \\","n":[1.50,1e400]}"#
-        );
+        assert_eq!(json.compact(), r#"{"a b":"x \" \\","n":[1.50,1e400]}"#);
         assert_eq!(Json::parse("[1, 2]").unwrap().compact(), "[1, 2]");
     }
 }

@@ -140,10 +140,17 @@ impl Tally {
     ) -> (f64, Option<Eta>) {
         let pace = &self.detail.pace;
         let Some(completed_at) = completed_at else {
-            return (pace.rate_per_s(), pace.eta(total.saturating_sub(self.settled()), now));
+            return (
+                pace.rate_per_s(),
+                pace.eta(total.saturating_sub(self.settled()), now),
+            );
         };
         let ran_s = started_at.map_or(0.0, |start| completed_at.duration_since(start).as_secs_f64());
-        let rate = if ran_s > 0.0 { f64::from(self.settled()) / ran_s } else { 0.0 };
+        let rate = if ran_s > 0.0 {
+            f64::from(self.settled()) / ran_s
+        } else {
+            0.0
+        };
         (rate, None)
     }
 

@@ -1,1 +1,4 @@
-//! flotilla-embedded
+//! Flotilla's engines for a program that is alone: in process, bounded, with nothing to install.
+
+pub mod broker;
+pub mod progress;

@@ -35,7 +35,12 @@ pub(super) const RABBITMQ: Binary = Binary {
 pub(super) const EPMD: Binary = Binary {
     server: "Erlang's epmd, which RabbitMQ needs,",
     names: &["epmd"],
-    folders: &["/usr/bin", "/usr/lib/erlang/bin", "/usr/lib/erlang/erts-*/bin", "/usr/lib64/erlang/erts-*/bin"],
+    folders: &[
+        "/usr/bin",
+        "/usr/lib/erlang/bin",
+        "/usr/lib/erlang/erts-*/bin",
+        "/usr/lib64/erlang/erts-*/bin",
+    ],
     package: "erlang-base",
 };
 
@@ -48,14 +53,26 @@ pub(super) const REDIS: Binary = Binary {
 };
 
 /// PostgreSQL's server. Debian does not put it on the PATH.
-pub(super) const POSTGRES: Binary =
-    Binary { server: "PostgreSQL", names: &["postgres"], folders: POSTGRES_FOLDERS, package: "postgresql" };
+pub(super) const POSTGRES: Binary = Binary {
+    server: "PostgreSQL",
+    names: &["postgres"],
+    folders: POSTGRES_FOLDERS,
+    package: "postgresql",
+};
 
 /// The program that makes a PostgreSQL data folder.
-pub(super) const INITDB: Binary =
-    Binary { server: "PostgreSQL's initdb", names: &["initdb"], folders: POSTGRES_FOLDERS, package: "postgresql" };
+pub(super) const INITDB: Binary = Binary {
+    server: "PostgreSQL's initdb",
+    names: &["initdb"],
+    folders: POSTGRES_FOLDERS,
+    package: "postgresql",
+};
 
-const POSTGRES_FOLDERS: &[&str] = &["/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin"];
+const POSTGRES_FOLDERS: &[&str] = &[
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/usr/local/pgsql/bin",
+];
 
 impl Binary {
     /// The program's path, or a message that says what to install.
@@ -63,7 +80,10 @@ impl Binary {
         let on_path = env::var_os("PATH").unwrap_or_default();
         let known = self.folders.iter().flat_map(|folder| newest_first(folder));
         let folders: Vec<PathBuf> = known.chain(env::split_paths(&on_path)).collect();
-        let candidates = self.names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+        let candidates = self
+            .names
+            .iter()
+            .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
         for candidate in candidates {
             if candidate.is_file() {
                 return Ok(candidate);
@@ -81,14 +101,24 @@ impl Binary {
 
 /// The folders that a pattern with at most one `*` stands for.
 fn newest_first(pattern: &str) -> Vec<PathBuf> {
-    let Some((before, after)) = pattern.split_once('*') else { return vec![pattern.into()] };
+    let Some((before, after)) = pattern.split_once('*') else {
+        return vec![pattern.into()];
+    };
     let (parent, prefix) = before.rsplit_once('/').expect("patterns are absolute");
     let mut found: Vec<(Vec<u32>, PathBuf)> = Vec::new();
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let Some(version) = name.to_str().and_then(|name| name.strip_prefix(prefix)) else { continue };
+        let Some(version) = name.to_str().and_then(|name| name.strip_prefix(prefix)) else {
+            continue;
+        };
         let path = Path::new(parent).join(&name).join(after.trim_start_matches('/'));
-        found.push((version.split(['.', '-']).map(|part| part.parse().unwrap_or(0)).collect(), path));
+        found.push((
+            version
+                .split(['.', '-'])
+                .map(|part| part.parse().unwrap_or(0))
+                .collect(),
+            path,
+        ));
     }
     found.sort();
     found.into_iter().rev().map(|(_, path)| path).collect()

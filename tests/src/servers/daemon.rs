@@ -33,7 +33,14 @@ pub(super) struct Daemon {
 impl Daemon {
     pub(super) fn new(name: &'static str, abandon: Signal, root: &Path, folder: &Path) -> Self {
         let log = folder.join(format!("{name}.log"));
-        Self { name, abandon, root: root.to_owned(), log, child: None, recorded: None }
+        Self {
+            name,
+            abandon,
+            root: root.to_owned(),
+            log,
+            child: None,
+            recorded: None,
+        }
     }
 
     /// Starts the process in a group of its own, so that Ctrl-C in a terminal reaches it only through its owner.
@@ -42,7 +49,11 @@ impl Daemon {
             bail!("{} is running already", self.name);
         }
         let log = self.open_log()?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0);
         let program = command.get_program().display().to_string();
         let child = command.spawn().with_context(|| format!("starting {program}"))?;
         self.recorded = Recorded::write(&self.root, self.name, child.id(), self.abandon)?;
@@ -56,8 +67,12 @@ impl Daemon {
 
     /// How the process ended, where it did.
     pub(super) fn exited(&mut self) -> Result<Option<ExitStatus>> {
-        let Some(child) = &mut self.child else { return Ok(None) };
-        let status = child.try_wait().with_context(|| format!("looking at {}", self.name))?;
+        let Some(child) = &mut self.child else {
+            return Ok(None);
+        };
+        let status = child
+            .try_wait()
+            .with_context(|| format!("looking at {}", self.name))?;
         if status.is_some() {
             self.child = None;
             self.recorded = None;
@@ -83,7 +98,11 @@ impl Daemon {
             sleep(STEP).await;
         }
         self.kill_and_wait();
-        bail!("{} did not stop on {signal:?} and was killed. Its log ends with:\n{}", self.name, self.log_tail())
+        bail!(
+            "{} did not stop on {signal:?} and was killed. Its log ends with:\n{}",
+            self.name,
+            self.log_tail()
+        )
     }
 
     /// The last lines of its log.

@@ -27,14 +27,21 @@ pub(super) struct Epmd {
 impl Epmd {
     pub(super) fn new(root: &Path, folder: &Path) -> Result<Self> {
         let daemon = Daemon::new("epmd", Signal::KILL, root, folder);
-        Ok(Self { daemon, program: binaries::EPMD.find()?, folder: folder.to_owned(), port: free_port() })
+        Ok(Self {
+            daemon,
+            program: binaries::EPMD.find()?,
+            folder: folder.to_owned(),
+            port: free_port(),
+        })
     }
 
     /// Replaces the register by an empty one.
     pub(super) async fn start(&mut self) -> Result<()> {
         self.daemon.end(Signal::KILL).await?;
         let mut command = Command::new(&self.program);
-        command.args(["-address", "127.0.0.1", "-port", &self.port.to_string()]).current_dir(&self.folder);
+        command
+            .args(["-address", "127.0.0.1", "-port", &self.port.to_string()])
+            .current_dir(&self.folder);
         self.daemon.launch(command)?;
         self.wait_until_ready().await
     }
@@ -43,7 +50,11 @@ impl Epmd {
         let mut problem = None;
         for _ in 0..1_000 {
             let exited = self.daemon.exited()?;
-            ensure!(exited.is_none(), "epmd ended while starting:\n{}", self.daemon.log_tail());
+            ensure!(
+                exited.is_none(),
+                "epmd ended while starting:\n{}",
+                self.daemon.log_tail()
+            );
             match TcpStream::connect(("127.0.0.1", self.port)).await {
                 Ok(_) => return Ok(()),
                 Err(error) => problem = Some(error),

@@ -35,7 +35,10 @@ impl Folder {
     pub fn create() -> Result<Self> {
         let parent = parents().into_iter().find(|parent| everybody_can_enter(parent));
         let parent = parent.unwrap_or_else(env::temp_dir);
-        let unfinished = tempfile::Builder::new().prefix(UNFINISHED).rand_bytes(8).tempdir_in(&parent);
+        let unfinished = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .rand_bytes(8)
+            .tempdir_in(&parent);
         let unfinished = unfinished.with_context(|| format!("making a folder in {}", parent.display()))?;
         // PostgreSQL may run as another user, who has to pass through here.
         fs::set_permissions(unfinished.path(), Permissions::from_mode(0o755))?;
@@ -53,7 +56,11 @@ impl Folder {
     /// Makes a folder in it for one server, whose name gets a number where that is needed.
     pub(super) fn make(&self, name: &str) -> Result<PathBuf> {
         for number in 1..1000 {
-            let name = if number == 1 { name.to_owned() } else { format!("{name}-{number}") };
+            let name = if number == 1 {
+                name.to_owned()
+            } else {
+                format!("{name}-{number}")
+            };
             let path = self.path.join(name);
             match fs::create_dir(&path) {
                 Ok(()) => return Ok(path),
@@ -101,16 +108,25 @@ fn everybody_can_enter(folder: &Path) -> bool {
 
 fn lock_new(folder: &Path) -> Result<File> {
     let path = folder.join(OWNER);
-    fs::write(&path, std::process::id().to_string()).with_context(|| format!("writing {}", path.display()))?;
+    fs::write(&path, format!("{}\n", std::process::id()))
+        .with_context(|| format!("writing {}", path.display()))?;
     let file = File::open(&path)?;
-    file.try_lock().with_context(|| format!("locking {}", path.display()))?;
+    file.try_lock()
+        .with_context(|| format!("locking {}", path.display()))?;
     Ok(file)
 }
 
 /// The lock is held from the first moment at which the folder has its final name.
 fn finish(unfinished: TempDir) -> Result<PathBuf> {
-    let name = unfinished.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let path = unfinished.path().with_file_name(name.replacen(UNFINISHED, PREFIX, 1));
+    let name = unfinished
+        .path()
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let path = unfinished
+        .path()
+        .with_file_name(name.replacen(UNFINISHED, PREFIX, 1));
     fs::rename(unfinished.path(), &path).with_context(|| format!("naming {}", path.display()))?;
     let _ = unfinished.keep();
     Ok(path)
@@ -118,12 +134,18 @@ fn finish(unfinished: TempDir) -> Result<PathBuf> {
 
 /// A folder of another user cannot be opened or locked, and is left alone.
 fn remove_leftover(folder: &Path) {
-    let Ok(owner) = File::open(folder.join(OWNER)) else { return };
+    let Ok(owner) = File::open(folder.join(OWNER)) else {
+        return;
+    };
     if owner.try_lock().is_err() {
         return;
     }
     let stopped = stop_recorded(folder);
-    eprintln!("removed the leftover {} and stopped {} processes of it", folder.display(), stopped.len());
+    eprintln!(
+        "removed the leftover {} and stopped {} processes of it",
+        folder.display(),
+        stopped.len()
+    );
     remove(folder);
 }
 
@@ -136,4 +158,71 @@ fn remove(folder: &Path) {
         }
     }
     eprintln!("{} could not be removed", folder.display());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use rustix::process::Signal;
+
+    use super::super::record::Recorded;
+    use super::*;
+
+    #[test]
+    fn what_is_recorded_ends_with_the_folder() {
+        let folder = Folder::create().unwrap();
+        let mut child = sleeper(folder.path());
+        record(&folder, &child);
+        let path = folder.path().to_owned();
+        drop(folder);
+        assert!(!path.exists());
+        assert!(!child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn what_has_nothing_to_do_with_the_folder_is_left_alone() {
+        let folder = Folder::create().unwrap();
+        let mut child = sleeper(Path::new("/"));
+        record(&folder, &child);
+        drop(folder);
+        assert_eq!(child.try_wait().unwrap(), None);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_folder_is_a_leftover_only_without_its_owner() {
+        let folder = Folder::create().unwrap();
+        remove_leftover(folder.path());
+        assert!(folder.path().exists());
+        let mut child = sleeper(folder.path());
+        record(&folder, &child);
+        let path = folder.path().to_owned();
+        give_up_ownership(folder);
+        remove_leftover(&path);
+        assert!(!path.exists());
+        assert!(!child.wait().unwrap().success());
+    }
+
+    /// The same as the death of the owner: the lock is gone, and nothing was cleaned up.
+    fn give_up_ownership(folder: Folder) {
+        let folder = std::mem::ManuallyDrop::new(folder);
+        folder._lock.unlock().unwrap();
+    }
+
+    fn sleeper(cwd: &Path) -> Child {
+        Command::new("sleep")
+            .arg("600")
+            .current_dir(cwd)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .spawn()
+            .unwrap()
+    }
+
+    fn record(folder: &Folder, child: &Child) {
+        let recorded = Recorded::write(folder.path(), "sleep", child.id(), Signal::TERM).unwrap();
+        std::mem::forget(recorded.unwrap());
+    }
 }

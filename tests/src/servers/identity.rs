@@ -24,7 +24,10 @@ impl Identity {
     /// The process that has this pid now.
     pub(super) fn of(pid: u32) -> Option<Self> {
         let stat = stat(pid)?;
-        Some(Self { pid, started: stat.started })
+        Some(Self {
+            pid,
+            started: stat.started,
+        })
     }
 
     /// A process that ended but was not waited for by its parent is not running.
@@ -68,7 +71,18 @@ impl Identity {
 fn all() -> Vec<(Identity, u32)> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(|pid| stat(pid).map(|stat| (Identity { pid, started: stat.started }, stat.parent))).collect()
+    pids.filter_map(|pid| {
+        stat(pid).map(|stat| {
+            (
+                Identity {
+                    pid,
+                    started: stat.started,
+                },
+                stat.parent,
+            )
+        })
+    })
+    .collect()
 }
 
 fn stat(pid: u32) -> Option<Stat> {
@@ -80,7 +94,11 @@ fn parse(line: &str) -> Option<Stat> {
     let (_, rest) = line.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split(' ').collect();
     let state = *fields.first()?.as_bytes().first()?;
-    Some(Stat { state, parent: fields.get(1)?.parse().ok()?, started: fields.get(19)?.parse().ok()? })
+    Some(Stat {
+        state,
+        parent: fields.get(1)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
+    })
 }
 
 fn contains(text: &[u8], needle: &[u8]) -> bool {
@@ -95,7 +113,10 @@ mod tests {
 
     #[test]
     fn a_name_with_brackets_does_not_confuse_the_parser() {
-        let fields = (5..=22).map(|field| field.to_string()).collect::<Vec<_>>().join(" ");
+        let fields = (5..=22)
+            .map(|field| field.to_string())
+            .collect::<Vec<_>>()
+            .join(" ");
         let stat = parse(&format!("7 (a) S 1 (b) R 4 {fields} 23")).unwrap();
         assert_eq!((stat.state, stat.parent, stat.started), (b'R', 4, 22));
     }
@@ -103,12 +124,19 @@ mod tests {
     #[test]
     fn a_process_is_recognised_until_it_ends() {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new("sleep").arg("60").current_dir(folder.path()).spawn().unwrap();
+        let mut child = Command::new("sleep")
+            .arg("60")
+            .current_dir(folder.path())
+            .spawn()
+            .unwrap();
         let identity = Identity::of(child.id()).unwrap();
         assert!(identity.is_running());
         assert!(identity.mentions(folder.path()));
         assert!(Identity::of(id()).unwrap().descendants().contains(&identity));
-        let earlier = Identity { started: identity.started - 1, ..identity };
+        let earlier = Identity {
+            started: identity.started - 1,
+            ..identity
+        };
         earlier.signal(Signal::KILL);
         assert!(!earlier.is_running() && identity.is_running());
         identity.signal(Signal::KILL);

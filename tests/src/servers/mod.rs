@@ -7,8 +7,8 @@ mod binaries;
 mod daemon;
 mod epmd;
 mod folder;
-mod identity;
 pub mod guard;
+mod identity;
 pub mod ports;
 mod postgres;
 mod rabbitmq;
@@ -42,11 +42,19 @@ pub struct Selection {
 
 impl Selection {
     /// Every server.
-    pub const ALL: Self = Self { rabbitmq: true, redis: true, postgres: true };
+    pub const ALL: Self = Self {
+        rabbitmq: true,
+        redis: true,
+        postgres: true,
+    };
 
     /// Reads a list such as `redis,postgres`.
     pub fn parse(list: &str) -> Result<Self> {
-        let mut selection = Self { rabbitmq: false, redis: false, postgres: false };
+        let mut selection = Self {
+            rabbitmq: false,
+            redis: false,
+            postgres: false,
+        };
         for name in list.split(',') {
             match name.trim() {
                 "rabbitmq" => selection.rabbitmq = true,
@@ -67,9 +75,16 @@ impl Selection {
             (self.postgres, binaries::POSTGRES.find()),
             (self.postgres, binaries::INITDB.find()),
         ];
-        let missing = wanted.into_iter().filter(|(selected, _)| *selected).filter_map(|(_, found)| found.err());
+        let missing = wanted
+            .into_iter()
+            .filter(|(selected, _)| *selected)
+            .filter_map(|(_, found)| found.err());
         let missing: Vec<String> = missing.map(|error| error.to_string()).collect();
-        if missing.is_empty() { Ok(()) } else { bail!(missing.join("\n")) }
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            bail!(missing.join("\n"))
+        }
     }
 }
 
@@ -94,7 +109,12 @@ impl Servers {
             launch(selection.redis, &folder),
             launch(selection.postgres, &folder)
         )?;
-        Ok(Self { rabbitmq, redis, postgres, folder })
+        Ok(Self {
+            rabbitmq,
+            redis,
+            postgres,
+            folder,
+        })
     }
 
     /// The folder with all data and logs.
@@ -123,5 +143,9 @@ impl Servers {
 }
 
 async fn launch<E: Engine>(selected: bool, folder: &Folder) -> Result<Option<Server<E>>> {
-    if selected { Server::launch(folder).await.map(Some) } else { Ok(None) }
+    if selected {
+        Server::launch(folder).await.map(Some)
+    } else {
+        Ok(None)
+    }
 }

@@ -66,7 +66,9 @@ mod tests {
     fn ports_differ_and_can_be_listened_on() {
         let ports: HashSet<u16> = (0..50).map(|_| free_port()).collect();
         assert_eq!(ports.len(), 50);
-        let listeners = ports.iter().map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)));
+        let listeners = ports
+            .iter()
+            .map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)));
         assert!(listeners.collect::<Result<Vec<_>, _>>().is_ok());
     }
 

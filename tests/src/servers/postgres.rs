@@ -45,12 +45,21 @@ impl Engine for Postgres {
     const ABANDON: Signal = Signal::QUIT;
 
     async fn prepare(_root: &Path, folder: &Path) -> Result<Self> {
-        let run_as = if geteuid().is_root() { Some(Account::find(SUPERUSER)?) } else { None };
+        let run_as = if geteuid().is_root() {
+            Some(Account::find(SUPERUSER)?)
+        } else {
+            None
+        };
         if let Some(account) = run_as {
             chown(folder, Some(account.uid), Some(account.gid)).context("giving PostgreSQL its folder")?;
         }
         let program = binaries::POSTGRES.find()?;
-        let postgres = Self { program, data: folder.join("data"), port: free_port(), run_as };
+        let postgres = Self {
+            program,
+            data: folder.join("data"),
+            port: free_port(),
+            run_as,
+        };
         postgres.init().await?;
         Ok(postgres)
     }
@@ -74,16 +83,24 @@ impl Engine for Postgres {
 impl Postgres {
     async fn init(&self) -> Result<()> {
         let mut command = Command::new(binaries::INITDB.find()?);
-        command.arg("-D").arg(&self.data).args(["-U", SUPERUSER, "-A", "trust"]);
+        command
+            .arg("-D")
+            .arg(&self.data)
+            .args(["-U", SUPERUSER, "-A", "trust"]);
         // Only the making of the folder is not synced; the server syncs as usual.
         command.args(["-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]);
         command.current_dir(self.data.parent().unwrap_or(&self.data));
         self.switch_user(&mut command);
         let mut command = tokio::process::Command::from(command);
         command.kill_on_drop(true);
-        let output = timeout(Duration::from_secs(120), command.output()).await.context("initdb takes too long")?;
+        let output = timeout(Duration::from_secs(120), command.output())
+            .await
+            .context("initdb takes too long")?;
         let output = output.context("starting initdb")?;
-        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (stdout, stderr) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
         ensure!(output.status.success(), "initdb failed:\n{stdout}{stderr}");
         self.configure()
     }
@@ -134,7 +151,10 @@ impl Account {
             if let [user, _, uid, gid, ..] = fields[..]
                 && user == name
             {
-                return Ok(Self { uid: uid.parse()?, gid: gid.parse()? });
+                return Ok(Self {
+                    uid: uid.parse()?,
+                    gid: gid.parse()?,
+                });
             }
         }
         bail!(

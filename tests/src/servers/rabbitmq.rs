@@ -69,7 +69,10 @@ impl Engine for RabbitMq {
         let mut command = Command::new(&self.program);
         command.args(["-noinput", "+B", "i"]).current_dir(&self.folder);
         // Nothing of the caller's environment: variables of a RabbitMQ of theirs would change this one.
-        command.env_clear().env("PATH", env::var_os("PATH").unwrap_or_default()).env("LANG", "C.UTF-8");
+        command
+            .env_clear()
+            .env("PATH", env::var_os("PATH").unwrap_or_default())
+            .env("LANG", "C.UTF-8");
         // Erlang keeps its cookie there.
         command.env("HOME", &self.folder);
         command.env("RABBITMQ_ALLOW_INPUT", "1");
@@ -79,6 +82,9 @@ impl Engine for RabbitMq {
         command.env("RABBITMQ_DIST_PORT", self.distribution_port.to_string());
         command.env("ERL_EPMD_PORT", self.epmd.port.to_string());
         command.env("ERL_EPMD_ADDRESS", "127.0.0.1");
+        // Otherwise every Erlang that starts tries to start a register too, as a daemon; where this one is stopped at
+        // that very moment, the daemon would stay.
+        command.env("ERL_AFLAGS", "-start_epmd false");
         let loopback_only = "-kernel inet_dist_use_interface {127,0,0,1}";
         command.env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", loopback_only);
         for (name, file) in [

@@ -36,12 +36,18 @@ impl Recorded {
     ///
     /// Where the process is already gone, there is nothing to write down.
     pub fn write(folder: &Path, name: &str, pid: u32, signal: Signal) -> Result<Option<Self>> {
-        let Some(process) = Identity::of(pid) else { return Ok(None) };
-        let record = Record { process, signal: signal.as_raw() };
+        let Some(process) = Identity::of(pid) else {
+            return Ok(None);
+        };
+        let record = Record {
+            process,
+            signal: signal.as_raw(),
+        };
         let pids = folder.join(PIDS);
         fs::create_dir_all(&pids).with_context(|| format!("making {}", pids.display()))?;
         let file = pids.join(format!("{name}-{pid}.json"));
-        fs::write(&file, serde_json::to_vec(&record)?).with_context(|| format!("writing {}", file.display()))?;
+        fs::write(&file, serde_json::to_vec(&record)?)
+            .with_context(|| format!("writing {}", file.display()))?;
         Ok(Some(Self { file }))
     }
 }
@@ -57,14 +63,22 @@ pub(super) fn stop_recorded(folder: &Path) -> Vec<String> {
     let files = fs::read_dir(folder.join(PIDS)).into_iter().flatten().flatten();
     let records = files.filter_map(|file| {
         let record: Record = serde_json::from_slice(&fs::read(file.path()).ok()?).ok()?;
-        Some((file.file_name().to_string_lossy().trim_end_matches(".json").to_owned(), record))
+        Some((
+            file.file_name()
+                .to_string_lossy()
+                .trim_end_matches(".json")
+                .to_owned(),
+            record,
+        ))
     });
     let alive = |record: &Record| record.process.is_running() && record.process.mentions(folder);
     let records: Vec<(String, Record)> = records.filter(|(_, record)| alive(record)).collect();
     for (_, record) in &records {
         // A process that is frozen by a test obeys only after it continues.
         record.process.signal(Signal::CONT);
-        record.process.signal(Signal::from_named_raw(record.signal).unwrap_or(Signal::KILL));
+        record
+            .process
+            .signal(Signal::from_named_raw(record.signal).unwrap_or(Signal::KILL));
     }
     let processes: Vec<Identity> = records.iter().map(|(_, record)| record.process).collect();
     if !gone(&processes) {

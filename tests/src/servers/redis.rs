@@ -24,13 +24,27 @@ impl Engine for Redis {
     const ABANDON: Signal = Signal::KILL;
 
     async fn prepare(_root: &Path, folder: &Path) -> Result<Self> {
-        Ok(Self { program: binaries::REDIS.find()?, folder: folder.to_owned(), port: free_port() })
+        Ok(Self {
+            program: binaries::REDIS.find()?,
+            folder: folder.to_owned(),
+            port: free_port(),
+        })
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--daemonize", "no"]);
-        command.args(["--save", "", "--appendonly", "no"]).arg("--dir").arg(&self.folder);
+        command.args([
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            &self.port.to_string(),
+            "--daemonize",
+            "no",
+        ]);
+        command
+            .args(["--save", "", "--appendonly", "no"])
+            .arg("--dir")
+            .arg(&self.folder);
         command.current_dir(&self.folder);
         command
     }

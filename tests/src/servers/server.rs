@@ -71,7 +71,9 @@ impl<E: Engine> Server<E> {
             self.engine.before_start().await?;
             self.daemon.launch(self.engine.command())?;
             match self.wait_until_ready(deadline).await {
-                Err(_) if self.daemon.pid().is_none() && tried < TRIES => sleep(Duration::from_millis(300)).await,
+                Err(_) if self.daemon.pid().is_none() && tried < TRIES => {
+                    sleep(Duration::from_millis(300)).await;
+                }
                 result => return result,
             }
         }
@@ -125,10 +127,18 @@ impl<E: Engine> Server<E> {
                 Err(_) => "it does not answer".to_owned(),
             };
             if let Some(status) = self.daemon.exited()? {
-                bail!("{} ended with {status} while starting:\n{}", E::NAME, self.daemon.log_tail());
+                bail!(
+                    "{} ended with {status} while starting:\n{}",
+                    E::NAME,
+                    self.daemon.log_tail()
+                );
             }
             if Instant::now() >= deadline {
-                bail!("{} is not ready: {problem}. Its log ends with:\n{}", E::NAME, self.daemon.log_tail());
+                bail!(
+                    "{} is not ready: {problem}. Its log ends with:\n{}",
+                    E::NAME,
+                    self.daemon.log_tail()
+                );
             }
             sleep(Duration::from_millis(50)).await;
         }

@@ -1,3 +1,4 @@
+#![cfg(test)]
 //! The program as its users meet it: real processes, real servers, HTTP and the command line.
 
 mod client;

@@ -1,8 +1,10 @@
 //! The port to object storage, which is the trait of the `object_store` crate itself: it is small, and its local, S3,
 //! GCS and Azure implementations are its adapters.
 
+use std::future::ready;
 use std::sync::Arc;
 
+use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
@@ -63,12 +65,13 @@ impl Objects {
     /// # Errors
     /// Where the storage can't be reached or refuses.
     pub async fn remove_batch(&self, space: &Space, batch: BatchId) -> Result<()> {
-        use futures_util::TryStreamExt;
         let prefix = Path::from(format!("outputs/{space}/{batch}"));
         let keys = self.store.list(Some(&prefix)).map_ok(|object| object.location);
         let removed = self
             .store
             .delete_stream(Box::pin(keys))
+            // Somebody else may be removing it at the same time.
+            .filter(|removed| ready(!matches!(removed, Err(object_store::Error::NotFound { .. }))))
             .try_for_each(|_| async { Ok(()) })
             .await;
         removed.map_err(|error| failed("remove", prefix.as_ref(), error))

@@ -14,7 +14,8 @@ use crate::worker::WorkerStatus;
 /// next snapshot is absolute.
 #[async_trait]
 pub trait Progress: Send + Sync {
-    /// Writes snapshots, each unless a later version is there already, and sends an event for each one written.
+    /// Writes snapshots, each unless a later version is there already, and sends an event for each one that differs from
+    /// what was there in more than `updated_at`.
     async fn publish(&self, snapshots: &[Snapshot]) -> Result<()>;
 
     /// Reads snapshots, in the order of `batches`.

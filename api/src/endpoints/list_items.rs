@@ -1,0 +1,81 @@
+//! `GET /v1/batches/{id}/items`
+
+use axum::Json;
+use axum::extract::{Path, State};
+use flotilla_core::Batch;
+use flotilla_core::item::ItemFilter;
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::outputs;
+use crate::params::{self, Params};
+use crate::problem::{Problem, ProblemDocument};
+use crate::space::{Caller, SpaceParam};
+use crate::views::ItemPage;
+
+const DEFAULT_LIMIT: u32 = 100;
+
+/// Which items to list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Which {
+    /// Only those in this state.
+    #[param(example = "failed")]
+    state: Option<String>,
+    /// `next_cursor` of the previous page.
+    cursor: Option<String>,
+    /// Items per page, at most: a page of large items is cut earlier.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u32>,
+}
+
+/// The items of a batch, in input order, with what became of them.
+#[utoipa::path(
+    get,
+    path = "/v1/batches/{id}/items",
+    tag = "items",
+    params(SpaceParam, ("id" = String, Path, description = "The batch", format = "uuid"), Which),
+    responses(
+        (status = 200, description = "A page of items", body = ItemPage),
+        (status = "4XX", description = "No such batch, or a bad parameter", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = "5XX", description = "An engine is away", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn list_items(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Params(which): Params<Which>,
+) -> Result<Json<ItemPage>, Problem> {
+    let limit = params::limit(which.limit, DEFAULT_LIMIT)?;
+    let filter = ItemFilter {
+        state: params::text("state", which.state.as_deref(), "expected the name of a state")?,
+        after: params::text(
+            "cursor",
+            which.cursor.as_deref(),
+            "expected a `next_cursor` of this list",
+        )?,
+    };
+    let batch = app.batch(&caller.space, &id).await?;
+    let limit = limit.min(affordable(&batch, app.config.page_bytes));
+    // One more tells whether there is another page.
+    let mut items = app
+        .deps
+        .store
+        .items(&caller.space, batch.id, &filter, limit + 1)
+        .await?;
+    let found = items.len();
+    items.truncate(limit as usize);
+    items.truncate(outputs::fitting(&items, app.config.page_bytes));
+    let more = found > items.len();
+    let next_cursor = items.last().filter(|_| more).map(|item| item.index.to_string());
+    let items = outputs::views(&app.deps.objects, items).await?;
+    Ok(Json(ItemPage { items, next_cursor }))
+}
+
+/// How many items of `batch` may be read at once, if all were as long as the longest.
+fn affordable(batch: &Batch, page_bytes: usize) -> u32 {
+    let longest = (batch.max_input_bytes as usize).max(1);
+    u32::try_from(page_bytes / longest).unwrap_or(u32::MAX - 1).max(1)
+}

@@ -1,0 +1,93 @@
+//! The formats of an upload.
+
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+
+use crate::problem::{Kind, Problem};
+
+/// What a body consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// One object with options and `items`.
+    Json,
+    /// One item per line; options are in the query.
+    Ndjson,
+    /// One item per row; options are in the query.
+    Csv,
+}
+
+/// Every content type that is accepted.
+const ACCEPTED: [(&str, Format); 5] = [
+    ("application/json", Format::Json),
+    ("application/x-ndjson", Format::Ndjson),
+    ("application/jsonl", Format::Ndjson),
+    ("application/json-lines", Format::Ndjson),
+    ("text/csv", Format::Csv),
+];
+
+impl Format {
+    /// The format that the headers say.
+    ///
+    /// # Errors
+    /// Where they say another one, none, or an encoding.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        if let Some(encoding) = headers.get(CONTENT_ENCODING)
+            && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+        {
+            return Err(Problem::new(
+                Kind::UnsupportedEncoding,
+                "send the body without a Content-Encoding; compressed bodies are not accepted",
+            )
+            .with("accepted", vec!["identity"]));
+        }
+        let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let essence = given
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim();
+        let known = ACCEPTED
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(essence));
+        known.map(|&(_, format)| format).ok_or_else(|| refused(essence))
+    }
+}
+
+fn refused(essence: &str) -> Problem {
+    let accepted = ACCEPTED.map(|(name, _)| name);
+    let given: String = match essence {
+        "" => "the request has no Content-Type".into(),
+        other => format!("{:?} is not accepted", other.chars().take(80).collect::<String>()),
+    };
+    Problem::new(
+        Kind::UnsupportedMediaType,
+        format!("{given}; send one of {}", accepted.join(", ")),
+    )
+    .with("accepted", accepted.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn format(content_type: &'static str) -> Result<Format, Problem> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+        Format::of(&headers)
+    }
+
+    #[test]
+    fn parameters_and_case_do_not_matter() {
+        assert_eq!(format("application/json").unwrap(), Format::Json);
+        assert_eq!(
+            format("Text/CSV; charset=utf-8; header=present").unwrap(),
+            Format::Csv
+        );
+        assert_eq!(format("application/jsonl").unwrap(), Format::Ndjson);
+        let refused = format("application/x-www-form-urlencoded").unwrap_err();
+        assert_eq!(refused.kind(), Kind::UnsupportedMediaType);
+        assert!(refused.to_string().contains("application/x-ndjson"));
+        assert!(Format::of(&HeaderMap::new()).is_err());
+    }
+}

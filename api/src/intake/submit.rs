@@ -1,0 +1,233 @@
+//! An upload from its first item to the sealed batch, or to nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flotilla_core::ports::store::{NewBatch, Opened};
+use flotilla_core::snapshot::Snapshot;
+use flotilla_core::{Batch, BatchId, BatchState, Space};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::body::BodyReader;
+use super::{Chunk, Format, Limits, Options, Parsed, parse, writes};
+use crate::app::App;
+use crate::problem::{Kind, Problem};
+
+/// Chunks between the parser and the store.
+const CHUNKS: usize = 2;
+/// How long cleaning up may take where the process is about to end.
+const ABORT_PATIENCE: Duration = Duration::from_secs(3);
+/// How long the first snapshot may take.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What a client wants to submit.
+pub(crate) struct Submission {
+    pub(crate) format: Format,
+    pub(crate) options: Options,
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) traceparent: Option<String>,
+    /// Held while the body is parsed.
+    pub(crate) permit: OwnedSemaphorePermit,
+    /// Cancelled when the client is gone.
+    pub(crate) gone: CancellationToken,
+}
+
+/// A submission that got through.
+pub(crate) enum Accepted {
+    /// As a new batch.
+    New(Batch),
+    /// It had got through before, with the same idempotency key.
+    Replayed(Batch),
+}
+
+/// Stores `body` as a batch. Runs as a task of its own, so that it is there to clean up when the request is not.
+pub(crate) async fn submit(app: App, submission: Submission, body: BodyReader) -> Result<Accepted, Problem> {
+    let mut upload = Upload {
+        id: app.deps.ids.batch(),
+        key: submission.idempotency_key.clone(),
+        space: None,
+        stored: 0,
+        app: app.clone(),
+    };
+    let shutdown = app.deps.tasks.shutdown();
+    let ended = match shutdown.until_aborting(upload.run(submission, body)).await {
+        Some(ended) => ended,
+        None => Err(Problem::new(
+            Kind::ShuttingDown,
+            "the server is stopping; nothing was stored",
+        )),
+    };
+    if let Err(problem) = &ended
+        && upload.space.is_some()
+    {
+        clean_up(&app, upload.id, problem.kind()).await;
+    }
+    ended
+}
+
+/// Removes what was stored. The client waits for that, so that a refusal means that nothing is there; but not where
+/// the store does not answer.
+async fn clean_up(app: &App, batch: BatchId, kind: Kind) {
+    let store = Arc::clone(&app.deps.store);
+    let discard = async move { writes::discard(&*store, batch).await };
+    match kind {
+        Kind::Unavailable => {
+            let shutdown = app.deps.tasks.shutdown().clone();
+            let patient = async move { shutdown.until_aborting(discard).await };
+            app.deps.tasks.spawn("discard an upload", patient);
+        }
+        Kind::ShuttingDown => {
+            let _ = timeout(ABORT_PATIENCE, discard).await;
+        }
+        _ => discard.await,
+    }
+}
+
+struct Upload {
+    app: App,
+    id: BatchId,
+    key: Option<String>,
+    /// The space in which the batch is open, or may be.
+    space: Option<Space>,
+    stored: u32,
+}
+
+impl Upload {
+    async fn run(&mut self, submission: Submission, body: BodyReader) -> Result<Accepted, Problem> {
+        let Submission {
+            format,
+            options,
+            permit,
+            gone,
+            traceparent,
+            ..
+        } = submission;
+        // With a key, the batch may be there already. Where the space is known, that can be told before reading.
+        let space_is_known = format != Format::Json || options.space.is_some();
+        if self.key.is_some()
+            && space_is_known
+            && let Some(batch) = self.open(options.space.clone()).await?
+        {
+            return Ok(Accepted::Replayed(batch));
+        }
+        let (mut chunks, parsing) = self.start_parser(format, options, permit, body);
+        while let Some(chunk) = chunks.recv().await {
+            if let Some(batch) = self.store(chunk).await? {
+                return Ok(Accepted::Replayed(batch));
+            }
+        }
+        let parsed = parsing
+            .await
+            .map_err(|error| Problem::internal(&format!("the parser of an upload: {error}")))??;
+        self.finish(parsed, &gone, traceparent).await
+    }
+
+    fn start_parser(
+        &self,
+        format: Format,
+        options: Options,
+        permit: OwnedSemaphorePermit,
+        body: BodyReader,
+    ) -> (mpsc::Receiver<Chunk>, JoinHandle<Result<Parsed, Problem>>) {
+        let (tx, chunks) = mpsc::channel(CHUNKS);
+        let limits = Limits::from(&self.app.config);
+        // Ends by itself: when the body does, or when nobody takes its chunks any more.
+        let parsing = spawn_blocking(move || {
+            let _permit = permit;
+            let mut emit = |chunk| tx.blocking_send(chunk).map_err(|_| Problem::disconnected());
+            parse(format, body, options, limits, &mut emit)
+        });
+        (chunks, parsing)
+    }
+
+    /// Opens the batch, or answers the one that has the key already.
+    async fn open(&mut self, space: Option<Space>) -> Result<Option<Batch>, Problem> {
+        let space = space.unwrap_or_default();
+        let new = NewBatch {
+            id: self.id,
+            space: space.clone(),
+            idempotency_key: self.key.clone(),
+            created_at: self.app.deps.clock.now(),
+        };
+        // From before the call on: one that fails may have happened.
+        self.space = Some(space);
+        let Opened::Existing(batch) = self.app.deps.store.open_batch(new).await? else {
+            return Ok(None);
+        };
+        self.space = None;
+        if batch.state == BatchState::Open {
+            return Err(in_progress());
+        }
+        Ok(Some(*batch))
+    }
+
+    /// Stores a chunk; answers the batch that has the key already, where there is one.
+    async fn store(&mut self, chunk: Chunk) -> Result<Option<Batch>, Problem> {
+        if self.space.is_none()
+            && let Some(batch) = self.open(chunk.space).await?
+        {
+            return Ok(Some(batch));
+        }
+        if !chunk.items.is_empty() {
+            writes::append(&*self.app.deps.store, self.id, self.stored, &chunk.items).await?;
+            self.stored += u32::try_from(chunk.items.len()).unwrap_or(u32::MAX);
+        }
+        Ok(None)
+    }
+
+    async fn finish(
+        &mut self,
+        parsed: Parsed,
+        gone: &CancellationToken,
+        traceparent: Option<String>,
+    ) -> Result<Accepted, Problem> {
+        let Parsed { rest, options } = parsed;
+        let wanted = options.space.clone().unwrap_or_default();
+        let spec = options.into_spec(traceparent)?;
+        if let Some(batch) = self.store(rest).await? {
+            return Ok(Accepted::Replayed(batch));
+        }
+        let Some(space) = self.space.clone().filter(|space| *space == wanted) else {
+            return Err(space_came_late(&wanted));
+        };
+        if gone.is_cancelled() {
+            return Err(Problem::disconnected());
+        }
+        let deps = &self.app.deps;
+        let batch = writes::seal(&*deps.store, &*deps.clock, &space, self.id, &spec).await?;
+        deps.wake.notify_one();
+        self.announce(&batch).await;
+        Ok(Accepted::New(batch))
+    }
+
+    /// Shows the batch to whoever watches. The scheduler will, too: nothing is lost where this fails.
+    async fn announce(&self, batch: &Batch) {
+        let deps = &self.app.deps;
+        let snapshot = Snapshot::of(batch, 0, deps.clock.now());
+        match timeout(SNAPSHOT_PATIENCE, deps.progress.publish(&[snapshot])).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = error.chain(), "can't show a new batch as progress"),
+            Err(_) => tracing::warn!("can't show a new batch as progress: no answer in time"),
+        }
+    }
+}
+
+fn in_progress() -> Problem {
+    Problem::new(
+        Kind::UploadInProgress,
+        "an upload with this Idempotency-Key has not ended yet; try again later to get its batch",
+    )
+    .retry_after(Duration::from_secs(2))
+}
+
+/// Items are stored as they arrive, so the space must be known when the first of them are.
+fn space_came_late(wanted: &Space) -> Problem {
+    Problem::new(
+        Kind::SpaceMismatch,
+        format!("`space` stands behind many items; put it before them, or use the query: ?space={wanted}"),
+    )
+    .with("field", "space")
+}

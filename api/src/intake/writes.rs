@@ -1,0 +1,84 @@
+//! The writes of an upload, repeated where the store does not answer.
+//!
+//! A write that failed may have happened. Only one submission ever writes to an open batch, so a conflict after such a
+//! failure has one explanation: the write had happened.
+
+use std::future::Future;
+use std::time::Duration;
+
+use flotilla_core::batch::BatchSpec;
+use flotilla_core::item::NewItem;
+use flotilla_core::ports::Store;
+use flotilla_core::{Batch, BatchId, BatchState, Clock, Error, ErrorKind, ItemIndex, Result, Space};
+use tokio::time::sleep;
+
+/// How long to wait before each repetition.
+const WAITS: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+];
+
+/// Repeats `write` while the store is away. The flag tells whether it may have happened before the last answer.
+async fn repeat<T, F>(what: &'static str, mut write: impl FnMut() -> F) -> (Result<T>, bool)
+where
+    F: Future<Output = Result<T>>,
+{
+    for (repetition, wait) in WAITS.into_iter().enumerate() {
+        match write().await {
+            Err(error) if error.is_transient() => {
+                tracing::warn!(error = error.chain(), "can't {what} at the moment: trying again");
+                sleep(error.wait().unwrap_or(wait).min(WAITS[3])).await;
+            }
+            answer => return (answer, repetition > 0),
+        }
+    }
+    (write().await, true)
+}
+
+/// Appends a chunk.
+pub(crate) async fn append(
+    store: &dyn Store,
+    batch: BatchId,
+    first: ItemIndex,
+    items: &[NewItem],
+) -> Result<()> {
+    let write = || store.append_items(batch, first, items.to_vec());
+    match repeat("store items", write).await {
+        (Err(error), true) if error.kind() == ErrorKind::Conflict => Ok(()),
+        (answer, _) => answer,
+    }
+}
+
+/// Seals a batch.
+pub(crate) async fn seal(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    space: &Space,
+    batch: BatchId,
+    spec: &BatchSpec,
+) -> Result<Batch> {
+    let write = || store.seal_batch(batch, spec.clone(), clock.now());
+    match repeat("seal a batch", write).await {
+        (Err(error), true) if error.kind() == ErrorKind::Conflict => {
+            sealed_before(store, space, batch).await?.ok_or(error)
+        }
+        (answer, _) => answer,
+    }
+}
+
+async fn sealed_before(store: &dyn Store, space: &Space, batch: BatchId) -> Result<Option<Batch>, Error> {
+    let found = store.batch(space, batch).await?;
+    Ok(found.filter(|batch| batch.state != BatchState::Open))
+}
+
+/// Removes what an upload left. Where that fails too, the scheduler removes it when it has been idle for long enough.
+pub(crate) async fn discard(store: &dyn Store, batch: BatchId) {
+    match repeat("discard an upload", || store.discard_batch(batch)).await {
+        (Ok(_), _) => tracing::info!(%batch, "discarded an upload that did not get through"),
+        (Err(error), _) => {
+            tracing::warn!(%batch, error = error.chain(), "an upload that broke stays open until it is cleaned up");
+        }
+    }
+}

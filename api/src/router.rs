@@ -1,0 +1,115 @@
+//! Which path leads where, and through which layers.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::trace::TraceLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::deps::Deps;
+use crate::endpoints::{
+    batch_result, create_batch, get_batch, get_item, healthz, job_types, list_batches, list_items, readyz,
+};
+use crate::openapi;
+use crate::problem::{Kind, Problem, respond};
+use crate::telemetry::{self, Probe};
+
+/// The whole HTTP API, ready to be served.
+pub fn router(deps: Deps, config: Config) -> Router {
+    let app = App::new(deps, config);
+    let trace = Arc::clone(&app.deps.trace);
+    let (router, mut document) = uploads()
+        .merge(quick().layer(from_fn_with_state(app.clone(), in_time)))
+        .merge(probes().layer(map_response(mark_probe)))
+        .split_for_parts();
+    openapi::complete(&mut document);
+    router
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(axum::Extension(Arc::new(document)))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(move |request: &Request| telemetry::span(&*trace, request))
+                .on_request(())
+                .on_response(telemetry::log)
+                .on_failure(()),
+        )
+        .layer(from_fn_with_state(app.clone(), respond))
+        .with_state(app)
+}
+
+/// The document of every route.
+pub(crate) fn documented() -> OpenApi {
+    uploads().merge(quick()).merge(probes()).into_openapi()
+}
+
+fn uploads() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(create_batch::create_batch))
+}
+
+fn quick() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list_batches::list_batches))
+        .routes(routes!(get_batch::get_batch))
+        .routes(routes!(list_items::list_items))
+        .routes(routes!(get_item::get_item))
+        .routes(routes!(batch_result::batch_result))
+        .routes(routes!(job_types::job_types))
+        .routes(routes!(openapi::openapi_json))
+}
+
+fn probes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(healthz::healthz))
+        .routes(routes!(readyz::readyz))
+}
+
+async fn mark_probe(mut response: Response) -> Response {
+    response.extensions_mut().insert(Probe);
+    response
+}
+
+/// Ends a request that takes too long, whatever it waits for.
+async fn in_time(State(app): State<App>, request: Request, next: Next) -> Response {
+    let patience = app.config.request_timeout;
+    match tokio::time::timeout(patience, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(
+            Kind::Unavailable,
+            format!("no answer within {} s; try again", patience.as_secs_f64()),
+        )
+        .retry_after(Duration::from_secs(5))
+        .into_response(),
+    }
+}
+
+async fn unknown_route(request: Request) -> Problem {
+    let path: String = request.uri().path().chars().take(200).collect();
+    Problem::new(
+        Kind::UnknownRoute,
+        format!("there is nothing at {path:?}; /openapi.json lists every path"),
+    )
+}
+
+async fn method_not_allowed(request: Request) -> Problem {
+    let detail = format!(
+        "this path does not take {}; the header Allow says what it takes",
+        request.method()
+    );
+    Problem::new(Kind::MethodNotAllowed, detail)
+}
+
+fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    Problem::internal("a request panicked").into_response()
+}

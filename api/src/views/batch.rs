@@ -1,0 +1,157 @@
+//! A batch.
+
+use flotilla_core::pace::Eta;
+use flotilla_core::{Batch, Counts, Json};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A batch and where it stands.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Batch)]
+pub(crate) struct BatchView {
+    /// Its id: a UUID, sortable by time of creation.
+    #[schema(value_type = String, format = "uuid")]
+    id: String,
+    /// Its space.
+    space: String,
+    /// Its name for people.
+    name: Option<String>,
+    /// What handles its items.
+    job_type: String,
+    /// Where it stands. `completed` may contain failed items.
+    #[schema(value_type = BatchStateName)]
+    state: &'static str,
+    /// Its items by state. `total` is the sum of the others.
+    counts: CountsView,
+    /// Share of items that reached their end, 0 to 100. 100 means all.
+    percent: f64,
+    /// Items that reached their end per second of late; over the whole run once it ended.
+    rate_per_s: f64,
+    /// When it will be done, in seconds from now, where that can be said.
+    eta: Option<EtaView>,
+    /// The most items in flight at once.
+    concurrency: Option<u32>,
+    /// Batches of a space with a higher one go first.
+    priority: i16,
+    /// When its upload began.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When its first item was dispatched.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    started_at: Option<Timestamp>,
+    /// When its last item reached its end.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    completed_at: Option<Timestamp>,
+    /// Why it failed as a whole.
+    error: Option<String>,
+    /// As submitted.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Json>,
+}
+
+/// Where a batch stands.
+#[derive(ToSchema)]
+#[schema(as = BatchState, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes `BatchState` of the domain")]
+pub(crate) enum BatchStateName {
+    Open,
+    Pending,
+    Processing,
+    Paused,
+    Cancelling,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+/// How many items are in which state.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Counts)]
+struct CountsView {
+    /// All items.
+    total: u32,
+    /// Not dispatched yet.
+    pending: u32,
+    /// On their way to a worker.
+    queued: u32,
+    /// Running, as of the workers' last heartbeats.
+    processing: u32,
+    /// Failed an attempt; the next one is due later.
+    retrying: u32,
+    /// Something else will complete them.
+    waiting: u32,
+    /// Done.
+    succeeded: u32,
+    /// Given up on.
+    failed: u32,
+    /// Stopped by a person.
+    cancelled: u32,
+}
+
+/// When a batch will be done, in seconds from now.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Eta)]
+struct EtaView {
+    /// If it goes well.
+    low_s: f64,
+    /// If it doesn't.
+    high_s: f64,
+}
+
+/// A page of batches, newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct BatchPage {
+    /// The batches.
+    pub(crate) batches: Vec<BatchView>,
+    /// The `cursor` of the next page; null on the last one.
+    pub(crate) next_cursor: Option<String>,
+}
+
+impl From<Batch> for BatchView {
+    fn from(batch: Batch) -> Self {
+        Self {
+            id: batch.id.to_string(),
+            space: batch.space.into(),
+            name: batch.spec.name,
+            job_type: batch.spec.job_type,
+            state: batch.state.as_str(),
+            percent: batch.counts.percent(),
+            counts: batch.counts.into(),
+            rate_per_s: batch.rate_per_s,
+            eta: batch.eta.map(EtaView::from),
+            concurrency: batch.spec.concurrency,
+            priority: batch.spec.priority,
+            created_at: batch.created_at,
+            started_at: batch.started_at,
+            completed_at: batch.completed_at,
+            error: batch.error,
+            metadata: batch.spec.metadata,
+        }
+    }
+}
+
+impl From<Counts> for CountsView {
+    fn from(counts: Counts) -> Self {
+        Self {
+            total: counts.total,
+            pending: counts.pending,
+            queued: counts.queued,
+            processing: counts.processing,
+            retrying: counts.retrying,
+            waiting: counts.waiting,
+            succeeded: counts.succeeded,
+            failed: counts.failed,
+            cancelled: counts.cancelled,
+        }
+    }
+}
+
+impl From<Eta> for EtaView {
+    fn from(eta: Eta) -> Self {
+        Self {
+            low_s: eta.low_s,
+            high_s: eta.high_s,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! An item.
+
+use flotilla_core::Json;
+use flotilla_core::item::Item;
+use flotilla_core::outcome::ItemError;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// An item and what became of it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Item)]
+pub(crate) struct ItemView {
+    /// Its position in the batch, from 0.
+    index: u32,
+    /// The producer's own name for it.
+    custom_id: Option<String>,
+    /// Where it stands. All items on their way or running read as `queued`.
+    #[schema(value_type = ItemStateName)]
+    state: &'static str,
+    /// How often it was attempted, including an attempt under way.
+    attempts: u16,
+    /// As submitted.
+    #[schema(value_type = Value)]
+    input: Json,
+    /// What its handler answered.
+    #[schema(value_type = Value)]
+    output: Option<Json>,
+    /// Why it failed.
+    error: Option<ErrorView>,
+    /// When its last attempt began.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    started_at: Option<Timestamp>,
+    /// When it reached its end.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    finished_at: Option<Timestamp>,
+    /// How long its last attempt took, in milliseconds.
+    duration_ms: Option<f64>,
+}
+
+/// Where an item stands.
+#[derive(ToSchema)]
+#[schema(as = ItemState, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes `ItemState` of the domain")]
+pub(crate) enum ItemStateName {
+    Pending,
+    Queued,
+    Processing,
+    Retrying,
+    Waiting,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+/// Why an item failed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ItemError)]
+struct ErrorView {
+    /// What kind of failure: `handler`, `timeout`, `output`, `unreachable`, `invalid` or `worker_lost`.
+    kind: &'static str,
+    /// What happened.
+    message: String,
+}
+
+/// A page of items, in input order.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ItemPage {
+    /// The items.
+    pub(crate) items: Vec<ItemView>,
+    /// The `cursor` of the next page; null on the last one.
+    pub(crate) next_cursor: Option<String>,
+}
+
+impl ItemView {
+    /// `item`, with the output itself wherever it was kept.
+    pub(crate) fn new(item: Item, output: Result<Option<Json>, ItemError>) -> Self {
+        let (output, lost) = match output {
+            Ok(output) => (output, None),
+            Err(error) => (None, Some(error)),
+        };
+        Self {
+            index: item.index,
+            custom_id: item.custom_id,
+            state: item.state.as_str(),
+            attempts: item.attempts,
+            input: item.input,
+            output,
+            error: item.error.or(lost).map(ErrorView::from),
+            started_at: item.started_at,
+            finished_at: item.finished_at,
+            duration_ms: item.duration_us.map(millis),
+        }
+    }
+}
+
+impl From<ItemError> for ErrorView {
+    fn from(error: ItemError) -> Self {
+        Self {
+            kind: error.kind.as_str(),
+            message: error.message,
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 285 years")]
+fn millis(us: u64) -> f64 {
+    us as f64 / 1000.0
+}

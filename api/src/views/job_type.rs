@@ -1,0 +1,45 @@
+//! A job type, without what may be secret: addresses, headers and commands stay with the workers.
+
+use flotilla_core::job_type::{HandlerSpec, JobType};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Something that a batch can ask for.
+#[derive(Serialize, ToSchema)]
+#[schema(as = JobType)]
+pub(crate) struct JobTypeView {
+    /// Its name: the `job_type` of a batch.
+    name: String,
+    /// What kind of handler it has: `echo`, `sleep`, `exec` or `http`.
+    handler: &'static str,
+    /// The fleet that works on it.
+    pool: String,
+    /// The most time that one attempt may take, in seconds.
+    timeout_s: f64,
+    /// How often an item is attempted before it fails.
+    max_attempts: u16,
+}
+
+/// Every job type, by name.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct JobTypeList {
+    /// The job types.
+    pub(crate) job_types: Vec<JobTypeView>,
+}
+
+impl JobTypeView {
+    pub(crate) fn new(name: &str, job_type: &JobType) -> Self {
+        Self {
+            name: name.to_owned(),
+            handler: match job_type.handler {
+                HandlerSpec::Echo {} => "echo",
+                HandlerSpec::Sleep {} => "sleep",
+                HandlerSpec::Exec(_) => "exec",
+                HandlerSpec::Http(_) => "http",
+            },
+            pool: job_type.pool.clone().into(),
+            timeout_s: job_type.timeout.as_secs_f64(),
+            max_attempts: job_type.max_attempts,
+        }
+    }
+}

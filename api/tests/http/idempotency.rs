@@ -1,0 +1,74 @@
+//! The same key is the same batch.
+
+use axum::body::Body;
+use axum::http::Request;
+
+use crate::harness::{Answer, Api, Client, JSON, NDJSON, Served};
+
+async fn post(api: &Api, query: &str, content_type: &str, key: &str, body: &'static str) -> Answer {
+    let request = Request::post(format!("/v1/batches{query}"))
+        .header("content-type", content_type)
+        .header("idempotency-key", key);
+    api.send(request.body(Body::from(body)).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_repeated_upload_is_the_same_batch() {
+    let api = Api::new().await;
+    let first = post(&api, "?job_type=echo", NDJSON, "k", "1\n2\n3\n").await;
+    assert_eq!((first.status, first.header("idempotency-replayed")), (202, None));
+    for (query, content_type, body) in [
+        ("?job_type=echo", NDJSON, "1\n2\n3\n"),
+        // What comes with a key that was used is not even read.
+        ("?job_type=sleep", NDJSON, "1\n2\n3\n4\nrubbish"),
+        ("", JSON, r#"{"job_type": "echo", "items": [7, 8, 9]}"#),
+        ("?space=default", JSON, "rubbish"),
+    ] {
+        let again = post(&api, query, content_type, "k", body).await;
+        assert_eq!(again.status, 202, "{}", again.text);
+        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+        assert_eq!(again.header("location"), first.header("location"));
+        assert_eq!(again.json["counts"]["total"], 3);
+    }
+    assert_eq!(api.rows(), (1, 3));
+    let other_key = post(&api, "?job_type=echo", NDJSON, "k2", "1\n").await;
+    let other_space = post(&api, "?job_type=echo&space=b", NDJSON, "k", "1\n").await;
+    assert_ne!(other_key.header("location"), first.header("location"));
+    assert_ne!(other_space.header("location"), first.header("location"));
+    assert_eq!(api.rows(), (3, 5));
+}
+
+#[tokio::test]
+async fn a_refused_upload_leaves_its_key_free() {
+    let api = Api::new().await;
+    post(&api, "?job_type=echo", NDJSON, "k", "1\n2\n3\nrubbish")
+        .await
+        .problem(400, "invalid-json");
+    let again = post(&api, "?job_type=echo", NDJSON, "k", "1\n2\n").await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (202, None));
+    assert_eq!(api.rows(), (1, 2));
+}
+
+#[tokio::test]
+async fn two_uploads_with_one_key_at_a_time() {
+    let api = Api::new().await;
+    let served = Served::start(&api).await;
+    let mut first = Client::upload(
+        &served,
+        "idempotency-key: k\r\ntransfer-encoding: chunked\r\nconnection: close\r\n",
+    )
+    .await;
+    first.chunk("1\n2\n3\n").await;
+    api.until_rows(|rows| rows == (1, 2)).await;
+    let second = post(&api, "?job_type=echo", NDJSON, "k", "1\n2\n3\n").await;
+    second.problem(409, "upload-in-progress");
+    assert!(second.header("retry-after").is_some());
+    first.chunk("").await;
+    assert!(first.rest().await.starts_with("HTTP/1.1 202"));
+    let third = post(&api, "?job_type=echo", NDJSON, "k", "").await;
+    assert_eq!(
+        (third.status, third.header("idempotency-replayed")),
+        (202, Some("true"))
+    );
+    assert_eq!(api.rows(), (1, 3));
+}

@@ -1,0 +1,96 @@
+//! Reading batches.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use super::view::{BatchPage, BatchView, ItemPage};
+use super::{Client, Reply, is_passing};
+
+/// The largest page that the API gives.
+const PAGE: u32 = 1_000;
+/// How long a server that is being restarted is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The first pause after a failed request, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+impl Client {
+    /// One batch.
+    pub(crate) async fn batch(&self, id: &str) -> Result<Reply> {
+        self.get(&["v1", "batches", id], &[]).await
+    }
+
+    /// One batch, over a restart of the server.
+    pub(crate) async fn batch_patiently(&self, id: &str) -> Result<BatchView> {
+        let until = Instant::now() + PATIENCE;
+        let mut pause = PAUSE.0;
+        loop {
+            match self.batch(id).await {
+                Ok(reply) => return reply.to(),
+                Err(error) if is_passing(&error) && Instant::now() < until => {}
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+        }
+    }
+
+    /// The newest batches.
+    pub(crate) async fn batches(
+        &self,
+        state: Option<&str>,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Reply> {
+        let mut query = vec![("limit", limit.to_string())];
+        query.extend(state.map(|state| ("state", state.to_owned())));
+        query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
+        self.get(&["v1", "batches"], &query).await
+    }
+
+    /// The newest batch of all.
+    pub(crate) async fn newest_batch(&self) -> Result<Option<BatchView>> {
+        let page: BatchPage = self.batches(None, None, 1).await?.to()?;
+        Ok(page.batches.into_iter().next())
+    }
+
+    /// A page of items.
+    pub(crate) async fn items(
+        &self,
+        id: &str,
+        state: Option<&str>,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Reply> {
+        let mut query = vec![("limit", limit.to_string())];
+        query.extend(state.map(|state| ("state", state.to_owned())));
+        query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
+        self.get(&["v1", "batches", id, "items"], &query).await
+    }
+
+    /// Every item of a batch, in input order, handed over page by page: what is held is one page.
+    pub(crate) async fn all_items(
+        &self,
+        id: &str,
+        state: Option<&str>,
+        mut take: impl FnMut(Vec<Box<RawValue>>) -> Result<()>,
+    ) -> Result<()> {
+        let mut cursor: Option<String> = None;
+        loop {
+            let reply = self.items(id, state, cursor.as_deref(), PAGE).await?;
+            let page: ItemPage = reply.to().context("a page of items")?;
+            take(page.items)?;
+            match page.next_cursor {
+                Some(next) => cursor = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// What a finished batch amounts to.
+    pub(crate) async fn result(&self, id: &str) -> Result<Reply> {
+        self.get(&["v1", "batches", id, "result"], &[]).await
+    }
+}

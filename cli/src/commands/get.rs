@@ -1,0 +1,75 @@
+//! `flotilla get`: one batch.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::client::ServerArgs;
+use crate::client::view::BatchView;
+use crate::exit::Exit;
+use crate::output::{self, Form, Output, duration, number, progress, text};
+
+/// Shows where a batch stands.
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// The batch's id
+    id: String,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+impl Get {
+    /// Runs the command.
+    pub(crate) async fn run(self) -> Result<Exit> {
+        let reply = self.server.client()?.batch(&self.id).await?;
+        match self.output.form() {
+            Form::Json => output::print(&reply.text)?,
+            Form::Table => output::print(&describe(&reply.to()?))?,
+        }
+        Ok(Exit::Fine)
+    }
+}
+
+fn describe(batch: &BatchView) -> String {
+    let counts = &batch.counts;
+    let states = [
+        ("pending", counts.pending),
+        ("queued", counts.queued),
+        ("processing", counts.processing),
+        ("retrying", counts.retrying),
+        ("waiting", counts.waiting),
+        ("succeeded", counts.succeeded),
+        ("failed", counts.failed),
+        ("cancelled", counts.cancelled),
+    ];
+    let items: Vec<String> = states
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(state, count)| format!("{} {state}", number::grouped((*count).into())))
+        .collect();
+    let mut rows = vec![
+        ("id", batch.id.clone()),
+        ("space", batch.space.clone()),
+        ("job type", batch.job_type.clone()),
+        ("state", batch.state.to_string()),
+        ("progress", progress::line(batch)),
+        ("items", items.join(", ")),
+        ("created", batch.created_at.clone()),
+    ];
+    if let Some(name) = &batch.name {
+        rows.insert(1, ("name", text::clean(name, 200)));
+    }
+    rows.extend(batch.started_at.clone().map(|at| ("started", at)));
+    rows.extend(batch.completed_at.clone().map(|at| ("ended", at)));
+    rows.extend(batch.eta.map(|eta| ("done in", duration::seconds(eta.high_s))));
+    rows.extend(
+        batch
+            .error
+            .as_deref()
+            .map(|error| ("error", text::clean(error, 500))),
+    );
+    rows.iter()
+        .map(|(name, value)| format!("{name:<10}{value}\n"))
+        .collect()
+}

@@ -1,0 +1,108 @@
+//! The composition root: turns settings into engines behind ports. One small file per port; nobody else names an
+//! adapter.
+
+pub(crate) mod broker;
+mod failure;
+mod folder;
+pub(crate) mod objects;
+mod patience;
+pub(crate) mod progress;
+mod scheme;
+pub(crate) mod store;
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use flotilla_core::ports::{Broker, Objects, Progress, Store};
+use flotilla_core::{Clock, Result, Shutdown};
+use tokio::time::Instant;
+
+pub(crate) use self::failure::Failure;
+use self::failure::{BROKER, OBJECTS, PROGRESS, Port, STORE};
+pub(crate) use self::patience::Patience;
+use crate::settings::Settings;
+
+/// Opens engines. Each is checked as it is opened, so that a process that starts can work.
+pub(crate) struct Composer<'a> {
+    settings: &'a Settings,
+    clock: Arc<dyn Clock>,
+    patience: Patience,
+}
+
+impl<'a> Composer<'a> {
+    /// For one start of a process: the patience of the settings begins to run out now.
+    pub(crate) fn new(settings: &'a Settings, clock: Arc<dyn Clock>, shutdown: Shutdown) -> Self {
+        let until = Instant::now() + settings.wait;
+        Self {
+            settings,
+            clock,
+            patience: Patience { until, shutdown },
+        }
+    }
+
+    /// The store, as it is.
+    pub(crate) async fn store(&self) -> Result<Arc<dyn Store>, Failure> {
+        let url = &self.settings.engines.store;
+        self.obtain(STORE, url, || url.connect(), async |store| store.ping().await)
+            .await
+    }
+
+    /// The store, with its schema brought up to date.
+    pub(crate) async fn migrated_store(&self) -> Result<Arc<dyn Store>, Failure> {
+        let url = &self.settings.engines.store;
+        let migrate = async |store: &Arc<dyn Store>| {
+            store.migrate().await?;
+            store.ping().await
+        };
+        self.obtain(STORE, url, || url.connect(), migrate).await
+    }
+
+    /// The broker, as it is. `name` is how the connection is listed there.
+    pub(crate) async fn broker(&self, name: &str) -> Result<Arc<dyn Broker>, Failure> {
+        let (url, topology) = (&self.settings.engines.broker, self.settings.topology());
+        let check = async |broker: &Arc<dyn Broker>| broker.check(&topology).await;
+        self.obtain(BROKER, url, || url.connect(name), check).await
+    }
+
+    /// The broker, with its queues declared.
+    pub(crate) async fn declared_broker(&self, name: &str) -> Result<Arc<dyn Broker>, Failure> {
+        let (url, topology) = (&self.settings.engines.broker, self.settings.topology());
+        let declare = async |broker: &Arc<dyn Broker>| broker.declare(&topology).await;
+        self.obtain(BROKER, url, || url.connect(name), declare).await
+    }
+
+    /// The live view.
+    pub(crate) async fn progress(&self) -> Result<Arc<dyn Progress>, Failure> {
+        let url = &self.settings.engines.progress;
+        let connect = || url.connect(Arc::clone(&self.clock));
+        self.obtain(PROGRESS, url, connect, async |progress| progress.ping().await)
+            .await
+    }
+
+    /// Object storage.
+    pub(crate) async fn objects(&self) -> Result<Objects, Failure> {
+        let url = &self.settings.engines.objects;
+        self.obtain(OBJECTS, url, || url.open(), async |objects| objects.ping().await)
+            .await
+    }
+
+    /// Makes an adapter, which connects on its own, and waits until its engine does what is needed.
+    async fn obtain<T>(
+        &self,
+        port: Port,
+        place: &impl Display,
+        connect: impl Fn() -> Result<T>,
+        check: impl AsyncFn(&T) -> Result<()>,
+    ) -> Result<T, Failure> {
+        let place = place.to_string();
+        let obtain = async {
+            let engine = self.patience.obtain(&place, async || connect()).await?;
+            self.patience
+                .obtain(&place, async || check(&engine).await)
+                .await?;
+            Ok(engine)
+        };
+        let obtained: Result<T> = obtain.await;
+        obtained.map_err(|error| Failure { port, place, error })
+    }
+}

@@ -1,0 +1,128 @@
+//! Waits for engines that can't be reached yet.
+
+use std::time::Duration;
+
+use flotilla_core::{Error, Result, Shutdown};
+use tokio::time::Instant;
+
+/// The first pause between two attempts.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How often it is said that something is waited for.
+const SAY_EVERY: Duration = Duration::from_secs(3);
+
+/// How long to wait for engines at start.
+#[derive(Debug, Clone)]
+pub(crate) struct Patience {
+    /// In all, over every engine.
+    pub(crate) until: Instant,
+    /// Ends the waiting.
+    pub(crate) shutdown: Shutdown,
+}
+
+impl Patience {
+    /// Tries until it works, is refused, or takes too long. Refused is what trying again can't cure: wrong
+    /// credentials, a missing schema.
+    pub(crate) async fn obtain<T>(
+        &self,
+        place: &str,
+        mut attempt: impl AsyncFnMut() -> Result<T>,
+    ) -> Result<T> {
+        let mut pause = FIRST_PAUSE;
+        let mut say_at = Instant::now();
+        loop {
+            let error = match self.once(&mut attempt).await {
+                Some(Err(error)) if error.is_transient() => error,
+                Some(done) => return done,
+                None => return Err(interrupted(place)),
+            };
+            let now = Instant::now();
+            if now >= self.until {
+                return Err(error);
+            }
+            if now >= say_at {
+                say_at = now + SAY_EVERY;
+                let left = (self.until - now).as_secs();
+                tracing::warn!(
+                    engine = error.engine(),
+                    at = place,
+                    error = error.chain(),
+                    "waiting up to {left} s for {}",
+                    error.engine()
+                );
+            }
+            let pause_now = pause.min(self.until - now);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            if self
+                .shutdown
+                .until_draining(tokio::time::sleep(pause_now))
+                .await
+                .is_none()
+            {
+                return Err(interrupted(place));
+            }
+        }
+    }
+
+    async fn once<T>(&self, attempt: &mut impl AsyncFnMut() -> Result<T>) -> Option<Result<T>> {
+        self.shutdown.until_draining(attempt()).await
+    }
+}
+
+fn interrupted(place: &str) -> Error {
+    Error::unavailable("start", format!("stopped while waiting for {place}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use flotilla_core::ErrorKind;
+
+    use super::*;
+
+    fn patience(wait: Duration) -> Patience {
+        Patience {
+            until: Instant::now() + wait,
+            shutdown: Shutdown::new(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_comes_up_late_is_waited_for() {
+        let mut attempts = 0;
+        let outcome = patience(Duration::from_secs(30))
+            .obtain("x://y", async || {
+                attempts += 1;
+                if attempts < 5 {
+                    Err(Error::unavailable("X", "can't reach it"))
+                } else {
+                    Ok(attempts)
+                }
+            })
+            .await;
+        assert_eq!(outcome.unwrap(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_ends() {
+        let started = Instant::now();
+        let outcome: Result<()> = patience(Duration::from_secs(30))
+            .obtain("x://y", async || Err(Error::unavailable("X", "can't reach it")))
+            .await;
+        assert!(outcome.unwrap_err().is_transient());
+        assert_eq!(started.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_final() {
+        let mut attempts = 0;
+        let outcome: Result<()> = patience(Duration::from_secs(30))
+            .obtain("x://y", async || {
+                attempts += 1;
+                Err(Error::misconfigured("X", "wrong password"))
+            })
+            .await;
+        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Misconfigured);
+        assert_eq!(attempts, 1);
+    }
+}

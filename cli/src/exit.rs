@@ -1,0 +1,35 @@
+//! How a process ends.
+
+use std::process::ExitCode;
+
+/// How a command ended that did not break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Everything is fine: 0.
+    Fine,
+    /// It worked, but some items failed: 1.
+    ItemsFailed,
+    /// Stopped by Ctrl-C: 130, as shells say it.
+    Interrupted,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Fine => Self::SUCCESS,
+            Exit::ItemsFailed => Self::from(1),
+            Exit::Interrupted => Self::from(130),
+        }
+    }
+}
+
+impl Exit {
+    /// Fine, unless items did not succeed.
+    pub(crate) fn of(all_succeeded: bool) -> Self {
+        if all_succeeded {
+            Self::Fine
+        } else {
+            Self::ItemsFailed
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Text from elsewhere on a terminal.
+
+/// `text` on one line and without control characters: a name or an error message must not move the cursor or recolour
+/// the screen. Longer than `longest` characters, it ends in `…`.
+pub(crate) fn clean(text: &str, longest: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(longest * 4));
+    let mut length = 0;
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
+        if word.is_empty() {
+            continue;
+        }
+        if length > 0 {
+            out.push(' ');
+            length += 1;
+        }
+        for c in word.chars() {
+            if length + 1 >= longest && longest > 0 {
+                out.push('…');
+                return out;
+            }
+            out.push(c);
+            length += 1;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_escapes() {
+        assert_eq!(clean("a\u{1b}[31m red\nline\t2 ", 80), "a [31m red line 2");
+        assert_eq!(clean("abcdefgh", 5), "abcd…");
+        assert_eq!(clean("", 5), "");
+    }
+}

@@ -1,0 +1,43 @@
+//! `flotilla scheduler`: counts outcomes, finalizes batches, repairs.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use super::{Context, fleet, shared};
+use crate::lifecycle::Crew;
+use crate::settings::Settings;
+
+/// Runs the role alone.
+pub(crate) async fn run(settings: &Settings, context: &Context) -> Result<()> {
+    shared::require(settings, "scheduler", shared::ALL)?;
+    let composer = context.composer(settings);
+    let engines = fleet::Engines {
+        store: composer.store().await?,
+        broker: composer.broker("flotilla scheduler").await?,
+        progress: composer.progress().await?,
+        objects: composer.objects().await?,
+    };
+    let mut crew = Crew::new(context.shutdown.clone());
+    start(&mut crew, &engines, settings, context);
+    context.run(crew, settings).await
+}
+
+/// Starts it.
+pub(crate) fn start(crew: &mut Crew, engines: &fleet::Engines, settings: &Settings, context: &Context) {
+    let deps = flotilla_scheduler::Deps {
+        store: Arc::clone(&engines.store),
+        broker: Arc::clone(&engines.broker),
+        progress: Arc::clone(&engines.progress),
+        clock: Arc::clone(&context.clock),
+        trace: Arc::clone(&context.trace),
+    };
+    let config = flotilla_scheduler::Config {
+        shards: settings.shards,
+        drain: settings.drain,
+        ..flotilla_scheduler::Config::default()
+    };
+    crew.start("scheduler", |shutdown| async move {
+        Ok(flotilla_scheduler::run(deps, config, shutdown).await?)
+    });
+}

@@ -1,0 +1,98 @@
+//! Engines of processes that work together must be reachable by all of them.
+
+use anyhow::bail;
+
+use crate::settings::Settings;
+
+/// What a role uses.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Uses {
+    pub(crate) store: bool,
+    pub(crate) progress: bool,
+}
+
+/// Everything.
+pub(crate) const ALL: Uses = Uses {
+    store: true,
+    progress: true,
+};
+/// What a worker needs: it never opens the store.
+pub(crate) const BROKER_ONLY: Uses = Uses {
+    store: false,
+    progress: false,
+};
+
+/// What a migration touches.
+pub(crate) const STORE_AND_BROKER: Uses = Uses {
+    store: true,
+    progress: false,
+};
+
+/// Refuses engines that live in one process or one file: roles in other processes would wait for each other forever.
+pub(crate) fn require(settings: &Settings, role: &str, uses: Uses) -> anyhow::Result<()> {
+    let engines = &settings.engines;
+    let alone = [
+        (
+            "FLOTILLA_STORE_URL",
+            uses.store && !engines.store.is_shared(),
+            "postgres://…",
+        ),
+        ("FLOTILLA_BROKER_URL", !engines.broker.is_shared(), "amqp://…"),
+        (
+            "FLOTILLA_PROGRESS_URL",
+            uses.progress && !engines.progress.is_shared(),
+            "redis://…",
+        ),
+    ];
+    let missing: Vec<String> = alone
+        .iter()
+        .filter(|(_, alone, _)| *alone)
+        .map(|(variable, _, example)| format!("{variable}={example}"))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "`flotilla {role}` shares its work with other processes, and embedded engines can't be shared.\n  \
+         Set {}, or run all roles in one process with `flotilla up`.",
+        missing.join(" and ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Environment, Sources};
+
+    fn settings(variables: &[(&str, &str)]) -> Settings {
+        let owned = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Settings::load(&Sources {
+            environment: Environment::new(owned),
+            ..Sources::default()
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_role_alone_says_what_it_misses() {
+        let text = require(&settings(&[]), "scheduler", ALL).unwrap_err().to_string();
+        for part in [
+            "flotilla scheduler",
+            "FLOTILLA_STORE_URL",
+            "FLOTILLA_BROKER_URL",
+            "FLOTILLA_PROGRESS_URL",
+            "flotilla up",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_worker_needs_no_store() {
+        let broker_only = settings(&[("FLOTILLA_BROKER_URL", "amqp://mq")]);
+        assert!(require(&broker_only, "worker", BROKER_ONLY).is_ok());
+        assert!(require(&broker_only, "api", ALL).is_err());
+    }
+}

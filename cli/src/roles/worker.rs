@@ -1,0 +1,77 @@
+//! `flotilla worker`: runs items. It needs the broker and object storage, and never opens the store.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use flotilla_core::Pool;
+use flotilla_core::ports::{Broker, Objects};
+
+use super::{Context, shared};
+use crate::lifecycle::Crew;
+use crate::settings::Settings;
+
+/// What a worker works with.
+pub(crate) struct Engines {
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) objects: Objects,
+}
+
+/// Runs the role alone.
+pub(crate) async fn run(settings: &Settings, context: &Context) -> Result<()> {
+    shared::require(settings, "worker", shared::BROKER_ONLY)?;
+    let composer = context.composer(settings);
+    let engines = Engines {
+        broker: composer.broker("flotilla worker").await?,
+        objects: composer.objects().await?,
+    };
+    let mut crew = Crew::new(context.shutdown.clone());
+    start(&mut crew, engines, settings, context, settings.worker.own_pools());
+    context.run(crew, settings).await
+}
+
+/// Starts it.
+pub(crate) fn start(
+    crew: &mut Crew,
+    engines: Engines,
+    settings: &Settings,
+    context: &Context,
+    pools: Vec<Pool>,
+) {
+    let id = context.ids.worker(&host());
+    tracing::info!(worker = %id, concurrency = settings.worker.concurrency, "worker starts");
+    let deps = flotilla_worker::Deps {
+        broker: engines.broker,
+        objects: engines.objects,
+        clock: Arc::clone(&context.clock),
+        trace: Arc::clone(&context.trace),
+        id,
+    };
+    let config = flotilla_worker::Config {
+        pools,
+        concurrency: settings.worker.concurrency,
+        prefetch: settings.worker.prefetch,
+        shards: settings.shards,
+        job_types: Arc::new(settings.job_types.clone()),
+        drain: settings.drain,
+        ..flotilla_worker::Config::default()
+    };
+    crew.start("worker", |shutdown| async move {
+        Ok(flotilla_worker::run(deps, config, shutdown).await?)
+    });
+}
+
+/// The machine's name, to be found again in lists of workers.
+fn host() -> String {
+    let name = rustix::system::uname();
+    let name = name.nodename().to_string_lossy();
+    let short: String = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
+        .take(100)
+        .collect();
+    if short.is_empty() {
+        "host".to_owned()
+    } else {
+        short
+    }
+}

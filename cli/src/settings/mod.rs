@@ -1,0 +1,126 @@
+//! Configuration: read in layers, checked once, then passed down as plain values.
+//!
+//! [`Raw`](raw::Raw) is what was written; [`Settings`] is what was meant. A section has a file here, with both its raw
+//! form and the rules that turn it into settings. `docs/configuration.md` describes every one of them.
+
+mod api;
+mod engines;
+mod environment;
+mod keys;
+mod layers;
+mod listen;
+mod overrides;
+mod problem;
+mod raw;
+mod telemetry;
+mod worker;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use flotilla_core::job_type::JobTypes;
+use flotilla_core::ports::broker::Topology;
+use flotilla_core::shard::DEFAULT_SHARDS;
+
+pub(crate) use self::api::ApiSettings;
+pub(crate) use self::engines::Engines;
+pub(crate) use self::environment::Environment;
+use self::layers::Layers;
+pub(crate) use self::layers::Sources;
+pub(crate) use self::listen::Listen;
+pub(crate) use self::overrides::Overrides;
+pub(crate) use self::problem::{Invalid, Problem};
+use self::raw::Raw;
+pub(crate) use self::telemetry::{DEFAULT_LOG, TelemetrySettings};
+pub(crate) use self::worker::WorkerSettings;
+
+/// Everything that can be configured, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The engine behind each port.
+    pub(crate) engines: Engines,
+    /// Where the embedded engines keep their data.
+    pub(crate) data: PathBuf,
+    /// Where the API listens.
+    pub(crate) listen: Listen,
+    /// How many report queues there are.
+    pub(crate) shards: u16,
+    /// How long to wait for engines at start.
+    pub(crate) wait: Duration,
+    /// How long running items may take to finish at shutdown.
+    pub(crate) drain: Duration,
+    /// What a process says about itself.
+    pub(crate) telemetry: TelemetrySettings,
+    /// How much a worker does.
+    pub(crate) worker: WorkerSettings,
+    /// How much the API accepts.
+    pub(crate) api: ApiSettings,
+    /// What batches may ask for.
+    pub(crate) job_types: JobTypes,
+}
+
+/// The most report queues: each is a task and a consumer in every scheduler.
+const MAX_SHARDS: u16 = 64;
+
+impl Settings {
+    /// Reads and checks them.
+    pub(crate) fn load(sources: &Sources) -> Result<Self, Problem> {
+        let layers = Layers::read(sources)?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let raw = layers.extract()?;
+        Self::validate(raw, u32::try_from(cores).unwrap_or(1)).map_err(|invalid| {
+            let origin = layers.origin(invalid.path);
+            let place = origin
+                .map(|origin| format!(" (from {origin})"))
+                .unwrap_or_default();
+            Problem::new(format!("`{}`{place}: {}", invalid.path, invalid.reason))
+        })
+    }
+
+    fn validate(raw: Raw, cores: u32) -> Result<Self, Invalid> {
+        let data = raw
+            .data
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("./flotilla-data"));
+        let mut job_types = JobTypes::builtin();
+        job_types.extend(raw.job_types.clone());
+        job_types
+            .validate()
+            .map_err(|error| Invalid::new("job_types", error.to_string()))?;
+        Ok(Self {
+            engines: Engines::validate(&raw, &data)?,
+            listen: Listen::validate(raw.listen.as_deref(), raw.listen_public)?,
+            shards: shards(raw.shards)?,
+            wait: raw.wait.map_or(Duration::from_secs(30), |period| period.0),
+            drain: raw.drain.map_or(Duration::from_secs(30), |period| period.0),
+            telemetry: TelemetrySettings::validate(raw.log, raw.otlp_endpoint.as_deref())?,
+            worker: raw.worker.validate(cores)?,
+            api: raw.api.validate()?,
+            data,
+            job_types,
+        })
+    }
+
+    /// The queues of this deployment.
+    pub(crate) fn topology(&self) -> Topology {
+        Topology {
+            pools: self.worker.all_pools(&self.job_types),
+            shards: self.shards,
+        }
+    }
+}
+
+fn shards(given: Option<u16>) -> Result<u16, Invalid> {
+    let shards = given.unwrap_or(DEFAULT_SHARDS);
+    if (1..=MAX_SHARDS).contains(&shards) {
+        Ok(shards)
+    } else {
+        Err(Invalid::new(
+            "shards",
+            format!("must be 1 to {MAX_SHARDS}, not {shards}"),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! What the live view knows, and what replaces what. Pure: the time is an argument.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use flotilla_core::ports::progress::KEEP_FINAL;
+use flotilla_core::snapshot::Snapshot;
+use flotilla_core::worker::WorkerStatus;
+use flotilla_core::{BatchId, Space, WorkerId};
+use jiff::Timestamp;
+
+/// Snapshots of ended batches that are kept, at most. Older ones go first; the store has them all.
+pub const MAX_FINAL: usize = 10_000;
+
+/// The latest snapshot of each batch, and what workers said last.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    snapshots: HashMap<BatchId, Kept>,
+    /// Batches that are not final, oldest first.
+    active: HashMap<Space, BTreeSet<(Timestamp, BatchId)>>,
+    /// Ended batches, by when that was noted.
+    ended: BTreeSet<(Timestamp, BatchId)>,
+    /// With the instant at which each is forgotten.
+    workers: BTreeMap<WorkerId, (Timestamp, WorkerStatus)>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    snapshot: Snapshot,
+    /// When its end was noted.
+    ended: Option<Timestamp>,
+}
+
+impl Board {
+    /// Keeps `new`, unless a later version is there. True where watchers would see a difference.
+    pub(super) fn write(&mut self, new: &Snapshot, now: Timestamp) -> bool {
+        let old = self.snapshots.get(&new.batch).map(|kept| &kept.snapshot);
+        if old.is_some_and(|old| old.version > new.version) {
+            return false;
+        }
+        let changed = old.is_none_or(|old| differs(old, new));
+        self.forget(new.batch);
+        self.keep(new.clone(), now);
+        self.prune(now);
+        changed
+    }
+
+    fn keep(&mut self, snapshot: Snapshot, now: Timestamp) {
+        let (batch, ended) = (snapshot.batch, snapshot.state.is_final().then_some(now));
+        if let Some(ended) = ended {
+            self.ended.insert((ended, batch));
+        } else {
+            let active = self.active.entry(snapshot.space.clone()).or_default();
+            active.insert((snapshot.created_at, batch));
+        }
+        self.snapshots.insert(batch, Kept { snapshot, ended });
+    }
+
+    fn forget(&mut self, batch: BatchId) {
+        let Some(Kept { snapshot, ended }) = self.snapshots.remove(&batch) else {
+            return;
+        };
+        if let Some(ended) = ended {
+            self.ended.remove(&(ended, batch));
+        } else if let Some(active) = self.active.get_mut(&snapshot.space) {
+            active.remove(&(snapshot.created_at, batch));
+            if active.is_empty() {
+                self.active.remove(&snapshot.space);
+            }
+        }
+    }
+
+    /// Forgets ended batches that are too many or too old.
+    fn prune(&mut self, now: Timestamp) {
+        while let Some(&(ended, batch)) = self.ended.first() {
+            if self.ended.len() <= MAX_FINAL && !is_over(ended, KEEP_FINAL, now) {
+                return;
+            }
+            self.forget(batch);
+        }
+    }
+
+    pub(super) fn read(&self, batch: BatchId) -> Option<&Snapshot> {
+        self.snapshots.get(&batch).map(|kept| &kept.snapshot)
+    }
+
+    /// The batches of `space` that are not final, oldest first.
+    pub(super) fn active(&self, space: &Space) -> Vec<BatchId> {
+        let active = self.active.get(space).into_iter().flatten();
+        active.map(|(_, batch)| *batch).collect()
+    }
+
+    /// Keeps what a worker said for `ttl`.
+    pub(super) fn note(&mut self, worker: &WorkerStatus, ttl: Duration, now: Timestamp) {
+        self.workers.retain(|_, (until, _)| *until > now);
+        let said = (now.checked_add(ttl).unwrap_or(Timestamp::MAX), worker.clone());
+        self.workers.insert(worker.id.clone(), said);
+    }
+
+    /// Workers that are not forgotten yet, by id.
+    pub(super) fn workers(&self, now: Timestamp) -> Vec<WorkerStatus> {
+        let alive = self.workers.values().filter(|(until, _)| *until > now);
+        alive.map(|(_, worker)| worker.clone()).collect()
+    }
+}
+
+/// True where more differs than when it was taken.
+fn differs(old: &Snapshot, new: &Snapshot) -> bool {
+    let mut old = old.clone();
+    old.updated_at = new.updated_at;
+    old != *new
+}
+
+fn is_over(since: Timestamp, ttl: Duration, now: Timestamp) -> bool {
+    since.checked_add(ttl).is_ok_and(|end| end <= now)
+}
+
+#[cfg(test)]
+mod tests;

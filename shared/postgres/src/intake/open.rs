@@ -1,0 +1,82 @@
+//! Opens a batch, once per idempotency key.
+
+use flotilla_core::Result;
+use flotilla_core::batch::BatchSpec;
+use flotilla_core::ports::store::{NewBatch, Opened};
+
+use crate::error::Failure;
+use crate::rows::{StoredBatch, bigint, select_batches};
+use crate::session::{Client, Operation};
+
+/// A batch, its counters and its cursor, in one statement: all of them or none.
+const INSERT: &str = "\
+    WITH opened AS (
+        INSERT INTO batches
+            (id, space, idempotency_key, created_at, last_append_at, job_type, pool, priority, max_attempts, timeout_ms, state)
+        VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, 'open')
+        ON CONFLICT DO NOTHING
+        RETURNING id
+    ), counters AS (
+        INSERT INTO batch_counters (batch_id) SELECT id FROM opened
+    ), dispatch AS (
+        INSERT INTO batch_dispatch (batch_id) SELECT id FROM opened
+    )
+    SELECT id FROM opened";
+
+/// The batch that has the key; without a key, the one that this very call opened when it was made before.
+const EXISTING: &str = select_batches!(
+    "WHERE b.space = $1 AND b.id = coalesce((SELECT id FROM batches WHERE space = $1 AND idempotency_key = $2), $3)"
+);
+
+pub(super) struct Open {
+    pub(super) new: NewBatch,
+}
+
+impl Operation for Open {
+    type Output = Opened;
+    const ATTEMPT: &'static str = "open a batch";
+
+    async fn run(&self, client: &mut Client) -> Result<Opened, Failure> {
+        if self.insert(client).await? {
+            return Ok(Opened::New);
+        }
+        // A statement of its own: only now is visible what the other transaction has committed meanwhile.
+        let statement = client.prepare_cached(EXISTING).await?;
+        let new = &self.new;
+        let found = client
+            .query_opt(
+                &statement,
+                &[&new.space.as_str(), &new.idempotency_key, &new.id.0],
+            )
+            .await?;
+        // None: it was discarded in between, and the key is free.
+        let row = found.ok_or(Failure::Raced)?;
+        let batch = StoredBatch::read(&row)?.into_batch();
+        Ok(Opened::Existing(Box::new(batch)))
+    }
+}
+
+impl Open {
+    /// False where the key, or the id, is taken. Waits for a transaction that is about to take it.
+    async fn insert(&self, client: &Client) -> Result<bool, Failure> {
+        let statement = client.prepare_cached(INSERT).await?;
+        let (new, spec) = (&self.new, BatchSpec::default());
+        let inserted = client
+            .query_opt(
+                &statement,
+                &[
+                    &new.id.0,
+                    &new.space.as_str(),
+                    &new.idempotency_key,
+                    &new.created_at,
+                    &spec.job_type,
+                    &spec.pool.as_str(),
+                    &spec.priority,
+                    &i32::from(spec.max_attempts),
+                    &bigint(spec.timeout.as_millis()),
+                ],
+            )
+            .await?;
+        Ok(inserted.is_some())
+    }
+}

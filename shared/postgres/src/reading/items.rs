@@ -1,0 +1,190 @@
+//! Items of a batch, page by page.
+
+use flotilla_core::item::{Item, ItemFilter, ItemState};
+use flotilla_core::outcome::{ItemError, ItemErrorKind, Output};
+use flotilla_core::{BatchId, ItemIndex, Result, Space};
+use tokio_postgres::Row;
+
+use crate::error::Failure;
+use crate::rows::{corrupt, count, get, integer, json, parsed, unsigned};
+use crate::session::{Client, Operation};
+
+/// A page of indexes, found by the cheapest way for the state, then what belongs to each of them. `$1`: batch, `$2`:
+/// space, `$3`: after this index, `$4`: so many.
+///
+/// LIMIT in the lateral joins makes each of them a look-up by key: a hash of all outcomes of a batch could be a million
+/// rows for a page of ten.
+macro_rules! page_of {
+    ($indexes:literal) => {
+        concat!(
+            "WITH batch AS MATERIALIZED (
+                 SELECT b.id, b.total, d.next_index FROM batches b JOIN batch_dispatch d ON d.batch_id = b.id
+                 WHERE b.id = $1 AND b.space = $2
+             ), page AS MATERIALIZED (",
+            $indexes,
+            " ORDER BY index LIMIT $4)
+             SELECT i.index, i.custom_id, i.input, i.index < batch.next_index AS dispatched,
+                    o.state, o.attempt, o.output, o.output_key, o.output_bytes, o.error_kind, o.error_message,
+                    o.started_at, o.duration_us, o.recorded_at, r.attempt AS next_attempt, r.due_at IS NOT NULL AS waits
+             FROM batch
+             CROSS JOIN page
+             CROSS JOIN LATERAL (
+                 SELECT * FROM batch_items WHERE batch_id = $1 AND index = page.index LIMIT 1
+             ) AS i
+             LEFT JOIN LATERAL (
+                 SELECT * FROM batch_outcomes WHERE batch_id = $1 AND index = page.index LIMIT 1
+             ) AS o ON true
+             LEFT JOIN LATERAL (
+                 SELECT * FROM item_retries WHERE batch_id = $1 AND index = page.index LIMIT 1
+             ) AS r ON true
+             ORDER BY i.index"
+        )
+    };
+}
+
+// Indexes have no gaps, so the pages of these two are known without looking.
+const ALL: &str = page_of!(
+    "SELECT i.index FROM batch
+     CROSS JOIN LATERAL generate_series($3::integer + 1, least(batch.total - 1, $3::integer + $4::bigint)) AS i (index)"
+);
+
+const PENDING: &str = page_of!(
+    "SELECT i.index FROM batch
+     CROSS JOIN LATERAL (SELECT greatest($3::integer + 1, batch.next_index) AS first) AS p
+     CROSS JOIN LATERAL generate_series(p.first, least(batch.total - 1, p.first + $4::bigint - 1)) AS i (index)"
+);
+
+const QUEUED: &str = page_of!(
+    "SELECT i.index FROM batch CROSS JOIN LATERAL (
+         SELECT index FROM batch_items b WHERE b.batch_id = $1 AND b.index > $3 AND b.index < batch.next_index
+           AND NOT EXISTS (SELECT FROM batch_outcomes o WHERE o.batch_id = $1 AND o.index = b.index)
+           AND NOT EXISTS (
+               SELECT FROM item_retries r WHERE r.batch_id = $1 AND r.index = b.index AND r.due_at IS NOT NULL
+           )
+     ) AS i"
+);
+
+const RETRYING: &str =
+    page_of!("SELECT index FROM item_retries WHERE batch_id = $1 AND index > $3 AND due_at IS NOT NULL");
+
+const SUCCEEDED: &str =
+    page_of!("SELECT index FROM batch_outcomes WHERE batch_id = $1 AND index > $3 AND state = 'succeeded'");
+
+// These two have an index of their own.
+const FAILED: &str =
+    page_of!("SELECT index FROM batch_outcomes WHERE batch_id = $1 AND index > $3 AND state = 'failed'");
+
+const CANCELLED: &str =
+    page_of!("SELECT index FROM batch_outcomes WHERE batch_id = $1 AND index > $3 AND state = 'cancelled'");
+
+pub(super) struct Page<'a> {
+    pub(super) space: &'a Space,
+    pub(super) batch: BatchId,
+    pub(super) filter: &'a ItemFilter,
+    pub(super) limit: u32,
+}
+
+impl Operation for Page<'_> {
+    type Output = Vec<Item>;
+    const ATTEMPT: &'static str = "list items";
+
+    async fn run(&self, client: &mut Client) -> Result<Vec<Item>, Failure> {
+        let Some(query) = query(self.filter.state) else {
+            return Ok(Vec::new());
+        };
+        // -1 is before all of them. There is nothing after the largest integer, and one less keeps sums in range.
+        let after = self
+            .filter
+            .after
+            .map_or(-1, |after| integer(after).min(i32::MAX - 1));
+        let statement = client.prepare_cached(query).await?;
+        let rows = client
+            .query(
+                &statement,
+                &[
+                    &self.batch.0,
+                    &self.space.as_str(),
+                    &after,
+                    &i64::from(self.limit),
+                ],
+            )
+            .await?;
+        rows.iter().map(item).collect()
+    }
+}
+
+/// None where no item is ever in that state.
+fn query(state: Option<ItemState>) -> Option<&'static str> {
+    match state {
+        None => Some(ALL),
+        Some(ItemState::Pending) => Some(PENDING),
+        Some(ItemState::Queued | ItemState::Processing) => Some(QUEUED),
+        Some(ItemState::Retrying) => Some(RETRYING),
+        Some(ItemState::Waiting) => None,
+        Some(ItemState::Succeeded) => Some(SUCCEEDED),
+        Some(ItemState::Failed) => Some(FAILED),
+        Some(ItemState::Cancelled) => Some(CANCELLED),
+    }
+}
+
+fn item(row: &Row) -> Result<Item, Failure> {
+    let index: ItemIndex = count(row, "index")?;
+    let (state, attempts) = match get::<Option<&str>>(row, "state")? {
+        Some(_) => (
+            parsed(row, "state")?,
+            unsigned("attempt", get::<i32>(row, "attempt")?)?,
+        ),
+        None => unsettled(row)?,
+    };
+    let duration_us: Option<i64> = get(row, "duration_us")?;
+    Ok(Item {
+        index,
+        custom_id: get(row, "custom_id")?,
+        state,
+        attempts,
+        input: json("input", get(row, "input")?)?,
+        output: output(row)?,
+        error: error(row)?,
+        started_at: get(row, "started_at")?,
+        finished_at: get(row, "recorded_at")?,
+        duration_us: duration_us.map(|us| unsigned("duration_us", us)).transpose()?,
+    })
+}
+
+/// State and attempts of an item that has no outcome.
+fn unsettled(row: &Row) -> Result<(ItemState, u16), Failure> {
+    let next_attempt: Option<i32> = get(row, "next_attempt")?;
+    let next_attempt: u16 = unsigned("next_attempt", next_attempt.unwrap_or(1))?;
+    Ok(if get(row, "waits")? {
+        (ItemState::Retrying, next_attempt.saturating_sub(1))
+    } else if get(row, "dispatched")? {
+        (ItemState::Queued, next_attempt)
+    } else {
+        (ItemState::Pending, 0)
+    })
+}
+
+fn output(row: &Row) -> Result<Option<Output>, Failure> {
+    if let Some(text) = get(row, "output")? {
+        return Ok(Some(Output::Inline(json("output", text)?)));
+    }
+    let Some(key) = get(row, "output_key")? else {
+        return Ok(None);
+    };
+    let bytes = unsigned("output_bytes", get::<i64>(row, "output_bytes")?)?;
+    Ok(Some(Output::Stored { key, bytes }))
+}
+
+fn error(row: &Row) -> Result<Option<ItemError>, Failure> {
+    let Some(kind) = get::<Option<&str>>(row, "error_kind")? else {
+        return Ok(None);
+    };
+    Ok(Some(ItemError {
+        kind: error_kind(kind)?,
+        message: get(row, "error_message")?,
+    }))
+}
+
+fn error_kind(text: &str) -> Result<ItemErrorKind, Failure> {
+    serde_json::from_value(text.into()).map_err(|error: serde_json::Error| corrupt("error_kind", error))
+}

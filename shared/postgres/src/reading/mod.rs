@@ -1,0 +1,51 @@
+//! Reading. Every query is scoped by the space.
+
+mod batches;
+mod items;
+mod result;
+mod watched;
+
+use async_trait::async_trait;
+use flotilla_core::batch::{Batch, BatchFilter};
+use flotilla_core::item::{Item, ItemFilter};
+use flotilla_core::ports::store::Reading;
+use flotilla_core::result::BatchResult;
+use flotilla_core::{BatchId, Result, Space};
+use jiff::Timestamp;
+
+use crate::PostgresStore;
+
+#[async_trait]
+impl Reading for PostgresStore {
+    async fn batch(&self, space: &Space, id: BatchId) -> Result<Option<Batch>> {
+        self.sessions.run(batches::One { space, id }).await
+    }
+
+    async fn batches(&self, space: &Space, filter: &BatchFilter, limit: u32) -> Result<Vec<Batch>> {
+        self.sessions.run(batches::Page { space, filter, limit }).await
+    }
+
+    async fn watched(&self, ended_since: Timestamp, limit: u32) -> Result<Vec<Batch>> {
+        self.sessions.run(watched::Watched { ended_since, limit }).await
+    }
+
+    async fn items(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        filter: &ItemFilter,
+        limit: u32,
+    ) -> Result<Vec<Item>> {
+        let page = items::Page {
+            space,
+            batch,
+            filter,
+            limit,
+        };
+        self.sessions.run(page).await
+    }
+
+    async fn result(&self, space: &Space, batch: BatchId) -> Result<Option<BatchResult>> {
+        self.sessions.run(result::Latest { space, batch }).await
+    }
+}

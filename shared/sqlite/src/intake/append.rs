@@ -1,0 +1,58 @@
+//! A chunk of items.
+
+use flotilla_core::batch::BatchState;
+use flotilla_core::ids::{BatchId, ItemIndex, MAX_ITEMS};
+use flotilla_core::item::NewItem;
+use rusqlite::Connection;
+
+use crate::error::{Done, Failure};
+use crate::keys::{Micros, Number, database_now};
+
+/// Appends `items` to an open batch that holds exactly `first` items.
+pub(super) fn append(db: &Connection, id: BatchId, first: ItemIndex, items: &[NewItem]) -> Done<()> {
+    let batch = super::existing(db, id)?;
+    if batch.state != BatchState::Open {
+        return Err(Failure::Conflict(format!(
+            "the batch is {} and takes no more items",
+            batch.state
+        )));
+    }
+    if batch.total != first {
+        let (total, state) = (batch.total, batch.state);
+        return Err(Failure::Conflict(format!(
+            "the {state} batch holds {total} items, so item {first} can't be next"
+        )));
+    }
+    let total = total_after(first, items.len())?;
+    insert(db, batch.number, first, items)?;
+    let longest = items.iter().map(|item| item.input.len()).max().unwrap_or(0);
+    let longest = u32::try_from(longest)
+        .unwrap_or(u32::MAX)
+        .max(batch.max_input_bytes);
+    grow(db, batch.number, total, longest)
+}
+
+fn total_after(first: ItemIndex, more: usize) -> Done<u32> {
+    let total = u32::try_from(more).ok().and_then(|more| first.checked_add(more));
+    let total = total.filter(|&total| total <= MAX_ITEMS);
+    total.ok_or_else(|| Failure::Conflict(format!("a batch holds at most {MAX_ITEMS} items")))
+}
+
+fn insert(db: &Connection, number: Number, first: ItemIndex, items: &[NewItem]) -> Done<()> {
+    let mut statement =
+        db.prepare_cached("INSERT INTO batch_items (key, custom_id, input) VALUES (?1, ?2, ?3)")?;
+    for (index, item) in (first..).zip(items) {
+        statement.execute((number.key(index), &item.custom_id, item.input.as_str()))?;
+    }
+    Ok(())
+}
+
+fn grow(db: &Connection, number: Number, total: u32, max_input_bytes: u32) -> Done<()> {
+    let sql = "UPDATE batches SET total = ?2, max_input_bytes = ?3, last_append_at = ?4 WHERE number = ?1";
+    let now = Micros(database_now(db)?);
+    db.prepare_cached(sql)?
+        .execute((number, total, max_input_bytes, now))?;
+    let sql = "UPDATE batch_counters SET version = version + 1 WHERE batch = ?1";
+    db.prepare_cached(sql)?.execute([number])?;
+    Ok(())
+}

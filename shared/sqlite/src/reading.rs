@@ -1,0 +1,64 @@
+//! Reading. Every query of a person names the space, so what belongs to another one is not found.
+
+mod batches;
+mod items;
+
+use async_trait::async_trait;
+use flotilla_core::Result;
+use flotilla_core::batch::{Batch, BatchFilter};
+use flotilla_core::ids::{BatchId, Space};
+use flotilla_core::item::{Item, ItemFilter};
+use flotilla_core::ports::store::Reading;
+use flotilla_core::result::BatchResult;
+use jiff::Timestamp;
+
+use crate::SqliteStore;
+
+#[async_trait]
+impl Reading for SqliteStore {
+    async fn batch(&self, space: &Space, id: BatchId) -> Result<Option<Batch>> {
+        let space = space.clone();
+        self.readers
+            .run("read a batch", move |db| batches::one(db, &space, id))
+            .await
+    }
+
+    async fn batches(&self, space: &Space, filter: &BatchFilter, limit: u32) -> Result<Vec<Batch>> {
+        let (space, filter) = (space.clone(), filter.clone());
+        self.readers
+            .run("list batches", move |db| {
+                batches::page(db, &space, &filter, limit)
+            })
+            .await
+    }
+
+    async fn watched(&self, ended_since: Timestamp, limit: u32) -> Result<Vec<Batch>> {
+        self.readers
+            .run("list batches to watch", move |db| {
+                batches::watched(db, ended_since, limit)
+            })
+            .await
+    }
+
+    async fn items(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        filter: &ItemFilter,
+        limit: u32,
+    ) -> Result<Vec<Item>> {
+        let (space, filter) = (space.clone(), *filter);
+        self.readers
+            .run("list items", move |db| {
+                items::page(db, &space, batch, filter, limit)
+            })
+            .await
+    }
+
+    async fn result(&self, space: &Space, batch: BatchId) -> Result<Option<BatchResult>> {
+        let space = space.clone();
+        self.readers
+            .run("read a result", move |db| batches::result(db, &space, batch))
+            .await
+    }
+}

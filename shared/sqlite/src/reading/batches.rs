@@ -1,0 +1,70 @@
+//! Batches and their results.
+
+use flotilla_core::batch::{Batch, BatchFilter, BatchState};
+use flotilla_core::ids::{BatchId, Space};
+use flotilla_core::result::BatchResult;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, ToSql, named_params};
+
+use crate::error::Done;
+use crate::keys::{Id, Micros, database_now};
+use crate::rows::BatchRow;
+
+/// One batch, also an open one.
+pub(super) fn one(db: &Connection, space: &Space, id: BatchId) -> Done<Option<Batch>> {
+    let named = named_params! { ":space": space.as_str(), ":id": Id(id) };
+    Ok(select(db, "WHERE space = :space AND id = :id", named)?.pop())
+}
+
+/// Accepted batches of a space, newest first: ids sort by time.
+pub(super) fn page(db: &Connection, space: &Space, filter: &BatchFilter, limit: u32) -> Done<Vec<Batch>> {
+    let before = filter.before.map(Id);
+    let state = filter.state.map(BatchState::as_str);
+    // Each list has its own index, so each has its own statement.
+    let state_is = if state.is_some() {
+        "state = :state"
+    } else {
+        ":state IS NULL"
+    };
+    let older = if before.is_some() {
+        "id < :before"
+    } else {
+        ":before IS NULL"
+    };
+    let rest = format!(
+        "WHERE space = :space AND {state_is} AND {older} AND state <> 'open' ORDER BY id DESC LIMIT :limit"
+    );
+    let named =
+        named_params! { ":space": space.as_str(), ":state": state, ":before": before, ":limit": limit };
+    select(db, &rest, named)
+}
+
+/// What runs, oldest first, then what ended since.
+pub(super) fn watched(db: &Connection, ended_since: Timestamp, limit: u32) -> Done<Vec<Batch>> {
+    let running = "WHERE state IN ('pending', 'processing', 'paused', 'cancelling') ORDER BY id LIMIT :limit";
+    let mut batches = select(db, running, named_params! { ":limit": limit })?;
+    let left = limit.saturating_sub(u32::try_from(batches.len()).unwrap_or(u32::MAX));
+    let ended = "WHERE completed_at >= :since ORDER BY completed_at, id LIMIT :limit";
+    let named = named_params! { ":since": Micros(ended_since), ":limit": left };
+    batches.extend(select(db, ended, named)?);
+    Ok(batches)
+}
+
+fn select(db: &Connection, rest: &str, named: &[(&str, &dyn ToSql)]) -> Done<Vec<Batch>> {
+    let now = database_now(db)?;
+    let rows = BatchRow::select(db, rest, named)?;
+    Ok(rows.into_iter().map(|row| row.into_batch(now)).collect())
+}
+
+/// The latest revision of a result.
+pub(super) fn result(db: &Connection, space: &Space, id: BatchId) -> Done<Option<BatchResult>> {
+    let sql = "
+        SELECT result FROM batch_results JOIN batches ON batches.number = batch_results.batch
+        WHERE space = ?1 AND id = ?2
+        ORDER BY revision DESC LIMIT 1";
+    let json: Option<String> = db
+        .prepare_cached(sql)?
+        .query_row((space.as_str(), Id(id)), |row| row.get(0))
+        .optional()?;
+    Ok(json.map(|json| serde_json::from_str(&json)).transpose()?)
+}

@@ -1,0 +1,270 @@
+//! Reading back.
+
+use std::time::Duration;
+
+use flotilla_core::Json;
+use flotilla_core::batch::{BatchFilter, BatchSpec, BatchState};
+use flotilla_core::ids::BatchId;
+use flotilla_core::item::{ItemFilter, ItemState};
+use flotilla_core::outcome::{Ending, ItemError, ItemErrorKind, Output};
+use jiff::Timestamp;
+
+use super::fixture::Fixture;
+use super::samples::{ended, failure, inputs, success};
+
+/// Every kind of ending, with all that belongs to it; and the whole of what a batch is to do.
+pub async fn outcomes_read_back(t: Fixture) {
+    let id = t.sealed_as(7, |spec| *spec = full_spec()).await;
+    assert_eq!(t.batch(id).await.spec, full_spec());
+    let claims = t.claim(id, 6).await;
+    assert_eq!(claims[0].spec, full_spec());
+    t.publish(&claims).await;
+
+    let stored = Output::Stored {
+        key: "outputs/é/1.json".into(),
+        bytes: 5_000_000_000,
+    };
+    let inline = Output::Inline(Json::parse("{\"b\":1.50, \"b\":\"漢\\u0000\"}").expect("valid"));
+    let timeout = ItemError::new(ItemErrorKind::Timeout, "after 30 s: \"é\"\n'x'");
+    let lost = ItemError::new(ItemErrorKind::WorkerLost, "");
+    let endings = [
+        Ending::Succeeded(inline),
+        Ending::Succeeded(stored),
+        Ending::Failed(timeout),
+        Ending::Cancelled,
+        Ending::Failed(lost),
+    ];
+    let mut outcomes: Vec<_> = (0..)
+        .zip(endings)
+        .map(|(index, ending)| ended(id, index, ending))
+        .collect();
+    (outcomes[2].attempt, outcomes[4].worker) = (3, None);
+    outcomes[1].duration_us = u64::from(u32::MAX) * 1_000;
+    t.record(outcomes.clone()).await;
+
+    let items = t.items(id).await;
+    for (item, outcome) in items.iter().zip(&outcomes) {
+        assert_eq!(
+            (item.index, item.state, item.attempts),
+            (outcome.index, outcome.ending.state(), outcome.attempt)
+        );
+        let (output, error) = match &outcome.ending {
+            Ending::Succeeded(output) => (Some(output), None),
+            Ending::Failed(error) => (None, Some(error)),
+            Ending::Cancelled => (None, None),
+        };
+        assert_eq!((item.output.as_ref(), item.error.as_ref()), (output, error));
+        assert_eq!(
+            (item.finished_at, item.started_at),
+            (Some(t.now()), Some(outcome.started_at))
+        );
+        assert_eq!(item.duration_us, Some(outcome.duration_us));
+    }
+    let rest = items[5..]
+        .iter()
+        .map(|item| (item.state, item.attempts, item.finished_at));
+    assert!(rest.eq([(ItemState::Queued, 1, None), (ItemState::Pending, 0, None)]));
+}
+
+/// Nothing is left at its default.
+fn full_spec() -> BatchSpec {
+    BatchSpec {
+        name: Some("Nightly 'é' \"漢\"".into()),
+        job_type: "thumbnail".into(),
+        pool: "gpu-2".parse().expect("a name"),
+        priority: -100,
+        concurrency: Some(4_000_000_000),
+        max_attempts: 65_535,
+        timeout: Duration::from_millis(1_500_001),
+        metadata: Some(Json::parse("{\"a\" : 1.0, \"é\": null}").expect("valid")),
+        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+    }
+}
+
+/// Each batch once, whatever comes in between the pages. Open ones are not accepted yet.
+pub async fn batches_come_newest_first_in_pages(t: Fixture) {
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(t.sealed(1).await);
+        t.uploaded(inputs(0..1)).await;
+    }
+    ids.reverse();
+    let first = page(&t, None, None, 2).await;
+    t.sealed(1).await;
+    let second = page(&t, None, first.last().copied(), 2).await;
+    let third = page(&t, None, second.last().copied(), 2).await;
+    assert_eq!([first, second, third].concat(), ids);
+    assert_eq!(page(&t, None, ids.last().copied(), 2).await, []);
+    assert_eq!(page(&t, None, None, 0).await, []);
+}
+
+/// Pages of one state.
+pub async fn batches_are_listed_by_state(t: Fixture) {
+    let pending = t.sealed(2).await;
+    let processing = t.dispatched(2).await;
+    let done = [t.sealed(0).await, t.sealed(0).await];
+    t.uploaded(vec![]).await;
+    assert_eq!(page(&t, Some(BatchState::Pending), None, 9).await, [pending]);
+    assert_eq!(
+        page(&t, Some(BatchState::Processing), None, 9).await,
+        [processing]
+    );
+    assert_eq!(page(&t, Some(BatchState::Completed), None, 1).await, [done[1]]);
+    assert_eq!(
+        page(&t, Some(BatchState::Completed), Some(done[1]), 1).await,
+        [done[0]]
+    );
+    assert_eq!(page(&t, Some(BatchState::Cancelled), None, 9).await, []);
+    assert_eq!(
+        page(&t, Some(BatchState::Open), None, 9).await,
+        [],
+        "not accepted yet"
+    );
+}
+
+async fn page(t: &Fixture, state: Option<BatchState>, before: Option<BatchId>, limit: u32) -> Vec<BatchId> {
+    let filter = BatchFilter { state, before };
+    let batches = t.store.batches(&t.space, &filter, limit).await.expect("lists");
+    batches.into_iter().map(|batch| batch.id).collect()
+}
+
+/// Pages that meet without a gap or a repetition.
+pub async fn items_come_in_input_order_in_pages(t: Fixture) {
+    let id = t.sealed(10).await;
+    let mut read = Vec::new();
+    let mut after = None;
+    loop {
+        let page = item_page(&t, id, None, after, 4).await;
+        let Some(last) = page.last() else { break };
+        assert!(page.len() <= 4);
+        after = Some(*last);
+        read.extend(page);
+    }
+    assert_eq!(read, (0..10).collect::<Vec<_>>());
+    assert!(item_page(&t, id, None, Some(u32::MAX), 4).await.is_empty());
+}
+
+/// Each state has its own items, also in pages; to a store, `processing` is `queued`.
+pub async fn items_are_listed_by_state(t: Fixture) {
+    let id = t.sealed(12).await;
+    let claims = t.claim(id, 8).await;
+    t.publish(&claims).await;
+    t.record(vec![
+        success(id, 1),
+        failure(id, 2, "no"),
+        success(id, 6),
+        ended(id, 5, Ending::Cancelled),
+    ])
+    .await;
+    let states = [
+        (ItemState::Pending, vec![8, 9, 10, 11]),
+        (ItemState::Queued, vec![0, 3, 4, 7]),
+        (ItemState::Processing, vec![0, 3, 4, 7]),
+        (ItemState::Retrying, vec![]),
+        (ItemState::Waiting, vec![]),
+        (ItemState::Succeeded, vec![1, 6]),
+        (ItemState::Failed, vec![2]),
+        (ItemState::Cancelled, vec![5]),
+    ];
+    for (state, expected) in states {
+        assert_eq!(item_page(&t, id, Some(state), None, 9).await, expected, "{state}");
+        let rest: Vec<_> = expected
+            .iter()
+            .copied()
+            .filter(|&index| index > 3)
+            .take(2)
+            .collect();
+        assert_eq!(
+            item_page(&t, id, Some(state), Some(3), 2).await,
+            rest,
+            "{state} after 3"
+        );
+    }
+    t.redispatch(id).await;
+    assert_eq!(
+        item_page(&t, id, Some(ItemState::Retrying), None, 9).await,
+        [0, 3, 4, 7]
+    );
+    assert!(
+        item_page(&t, id, Some(ItemState::Queued), None, 9)
+            .await
+            .is_empty()
+    );
+    t.assert_consistent(id).await;
+}
+
+async fn item_page(
+    t: &Fixture,
+    id: BatchId,
+    state: Option<ItemState>,
+    after: Option<u32>,
+    limit: u32,
+) -> Vec<u32> {
+    let filter = ItemFilter { state, after };
+    let items = t.store.items(&t.space, id, &filter, limit).await.expect("lists");
+    if let Some(state) = state.filter(|state| *state != ItemState::Processing) {
+        assert!(items.iter().all(|item| item.state == state), "{items:?}");
+    }
+    items.into_iter().map(|item| item.index).collect()
+}
+
+/// Promise P8: what belongs to another space does not exist.
+pub async fn a_space_sees_only_its_own(t: Fixture) {
+    let other = t.in_space("other");
+    let mine = t.dispatched(2).await;
+    t.finish(mine).await;
+    let theirs = other.dispatched(3).await;
+    other.finish(theirs).await;
+    for (t, own, foreign, items) in [(&t, mine, theirs, 2), (&other, theirs, mine, 3)] {
+        let (store, space) = (&t.store, &t.space);
+        assert_eq!(store.batch(space, foreign).await.expect("reads"), None);
+        assert_eq!(store.result(space, foreign).await.expect("reads"), None);
+        assert!(t.items(foreign).await.is_empty());
+        for state in ItemState::ALL {
+            assert!(item_page(t, foreign, Some(state), None, 9).await.is_empty());
+        }
+        assert_eq!(page(t, None, None, 9).await, [own]);
+        assert_eq!(page(t, Some(BatchState::Completed), None, 9).await, [own]);
+        assert!(!page(t, None, Some(foreign), 9).await.contains(&foreign));
+        assert_eq!(t.items(own).await.len(), items);
+        assert!(store.result(space, own).await.expect("reads").is_some());
+    }
+}
+
+/// Sealed and not ended, of anybody; then what ended of late.
+pub async fn running_batches_are_watched_to_their_end(t: Fixture) {
+    let ended_long_ago = t.sealed(0).await;
+    t.advance(Duration::from_secs(60));
+    let since = t.now();
+    let elsewhere = t.in_space("elsewhere").dispatched(1).await;
+    let empty = t.sealed(0).await;
+    t.uploaded(inputs(0..1)).await;
+    let done = t.dispatched(1).await;
+    t.finish(done).await;
+    let here = t.sealed(1).await;
+
+    let watched = async |since, limit| {
+        let batches = t.store.watched(since, limit).await.expect("lists");
+        batches.into_iter().map(|batch| batch.id).collect::<Vec<_>>()
+    };
+    assert_eq!(watched(since, 9).await, [elsewhere, here, empty, done]);
+    assert_eq!(watched(since, 3).await, [elsewhere, here, empty]);
+    assert_eq!(watched(Timestamp::MAX, 9).await, [elsewhere, here]);
+    let hour_ago = since - Duration::from_secs(3_600);
+    assert!(watched(hour_ago, 9).await.contains(&ended_long_ago));
+}
+
+/// Every process does it at its start, several at once, and data stays.
+pub async fn the_schema_can_be_migrated_again(t: Fixture) {
+    let id = t.dispatched(2).await;
+    let migrated = super::samples::at_once(3, |_| {
+        let t = t.clone();
+        async move { t.store.migrate().await }
+    })
+    .await;
+    for result in migrated {
+        result.expect("migrates again");
+    }
+    t.store.ping().await.expect("answers");
+    t.finish(id).await;
+}

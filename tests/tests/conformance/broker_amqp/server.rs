@@ -1,0 +1,65 @@
+//! A server that hangs, dies or raises an alarm. It is one of its own, because the shared one belongs to every test.
+
+use std::time::Duration;
+
+use flotilla_amqp::{AmqpBroker, Options};
+use flotilla_core::ErrorKind;
+use flotilla_core::ports::Broker;
+use flotilla_tests::conformance::broker::fixture::{PATIENCE, consume, declare, item, publish, take};
+use flotilla_tests::servers::{Folder, RabbitMq, Server};
+use flotilla_tests::eventually_ok;
+use futures_util::{FutureExt, StreamExt};
+
+use super::faults::{publish_stubbornly, take_all};
+
+fn connect(server: &Server<RabbitMq>) -> AmqpBroker {
+    let options = Options {
+        probe_interval: Duration::from_millis(500),
+        probe_timeout: Duration::from_millis(500),
+        connect_timeout: Duration::from_secs(2),
+        publish_timeout: Duration::from_secs(2),
+        ..Options::default()
+    };
+    AmqpBroker::connect(&server.url().parse().expect("a URL"), "conformance", options).expect("a URL of a broker")
+}
+
+async fn answers(broker: &AmqpBroker) {
+    eventually_ok("the broker to answer", PATIENCE, || async {
+        broker.ping().await.map_err(|error| error.chain())
+    })
+    .await;
+}
+
+/// A frozen server keeps its sockets open and says nothing: only asking it tells. After that and after a kill, what was
+/// confirmed is there.
+#[tokio::test]
+async fn a_server_that_hangs_or_dies_loses_nothing() {
+    let folder = Folder::create().expect("a folder");
+    let mut server = Server::<RabbitMq>::launch(&folder).await.expect("RabbitMQ starts");
+    let broker = connect(&server);
+    publish(&broker, 100).await;
+    let mut worker = consume(&broker, 10).await;
+    take(&mut worker, 5).await;
+
+    server.freeze();
+    let error = broker.publish_items(vec![item(0)]).await.expect_err("nobody confirms");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    eventually_ok("the silence to be noticed", PATIENCE, || async {
+        match broker.ping().await {
+            Err(error) if error.to_string().contains("handshake") => Ok(()),
+            answer => Err(format!("{answer:?}")),
+        }
+    })
+    .await;
+    server.thaw();
+    answers(&broker).await;
+    take_all(&mut worker, (0..100).collect()).await;
+
+    publish_stubbornly(&broker, 100..200).await;
+    server.kill().await.expect("RabbitMQ can be killed");
+    assert!(worker.deliveries.next().now_or_never().is_none_or(|delivery| delivery.is_some()));
+    server.start().await.expect("RabbitMQ starts again");
+    take_all(&mut worker, (100..200).collect()).await;
+    declare(&broker).await;
+    server.stop().await.expect("RabbitMQ stops");
+}

@@ -1,0 +1,7 @@
+//! The harness is what every other test believes, so it is tested first.
+#![cfg(test)]
+
+mod process;
+mod program;
+mod sandbox;
+mod server;

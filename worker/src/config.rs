@@ -1,0 +1,115 @@
+//! What a worker needs, and how it is set up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flotilla_core::job_type::JobTypes;
+use flotilla_core::ports::{Broker, Objects};
+use flotilla_core::shard::DEFAULT_SHARDS;
+use flotilla_core::trace::Propagator;
+use flotilla_core::{Clock, Error, Pool, WorkerId};
+
+use crate::ENGINE;
+use crate::registry::Registry;
+
+/// What a worker runs on.
+#[derive(Clone)]
+pub struct Deps {
+    /// Brings items and takes reports.
+    pub broker: Arc<dyn Broker>,
+    /// Keeps long outputs.
+    pub objects: Objects,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Carries traces.
+    pub trace: Arc<dyn Propagator>,
+    /// Who this worker is.
+    pub id: WorkerId,
+}
+
+/// How a worker is set up.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The fleets that it belongs to.
+    pub pools: Vec<Pool>,
+    /// How many items it runs at once, over all pools. Default: two per processor, at least four.
+    pub concurrency: u32,
+    /// How many deliveries of a pool may be unsettled. Default: four per item that it runs at once, 16 to 300, and no
+    /// fewer than it runs at once.
+    pub prefetch: Option<u16>,
+    /// How many report queues the deployment has.
+    pub shards: u16,
+    /// What it can handle, by configuration.
+    pub job_types: Arc<JobTypes>,
+    /// What it can handle besides, in this process: wins over the configuration.
+    pub handlers: Registry,
+    /// Longer outputs go to object storage, in bytes. Default 32 KiB.
+    pub inline_output_bytes: usize,
+    /// How often it says what it does, while that changes. Default: every second.
+    pub heartbeat: Duration,
+    /// What running items get to finish at a shutdown. Default 30 s.
+    pub drain: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(2, |n| n.get() as u32);
+        Self {
+            pools: vec![Pool::default()],
+            concurrency: (2 * processors).max(4),
+            prefetch: None,
+            shards: DEFAULT_SHARDS,
+            job_types: Arc::new(JobTypes::builtin()),
+            handlers: Registry::default(),
+            inline_output_bytes: 32 * 1024,
+            heartbeat: Duration::from_secs(1),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Config {
+    /// What the types alone can't say.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let problem = match (self.pools.as_slice(), self.concurrency) {
+            ([], _) => "a worker must belong to at least one pool",
+            (_, 0) => "a worker's concurrency must be at least 1",
+            _ => return Ok(()),
+        };
+        Err(Error::misconfigured(ENGINE, problem))
+    }
+
+    /// Deliveries of a pool that may be unsettled.
+    pub(crate) fn prefetch(&self) -> u16 {
+        let ahead = self
+            .concurrency
+            .saturating_mul(4)
+            .clamp(16, 300)
+            .max(self.concurrency);
+        let default = u16::try_from(ahead).unwrap_or(u16::MAX);
+        self.prefetch.unwrap_or(default).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefetch_follows_concurrency() {
+        let prefetch = |concurrency, prefetch| {
+            let config = Config {
+                concurrency,
+                prefetch,
+                ..Config::default()
+            };
+            config.prefetch()
+        };
+        assert_eq!(
+            [1, 10, 200, 1_000, 100_000].map(|n| prefetch(n, None)),
+            [16, 40, 300, 1_000, u16::MAX]
+        );
+        assert_eq!(prefetch(10, Some(3)), 3);
+        assert_eq!(prefetch(10, Some(0)), 1, "0 would mean no limit");
+    }
+}

@@ -1,0 +1,197 @@
+//! `http`: posts the item to a URL.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flotilla_core::Json;
+use flotilla_core::job_type::HttpSpec;
+use flotilla_core::message::Verdict;
+use flotilla_core::outcome::{ItemError, ItemErrorKind};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Response, StatusCode, Url, redirect};
+
+use super::Handler;
+use crate::item::ItemContext;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Many servers close a connection that is idle for 5 seconds: never post into one that is about to go.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Characters of a refusal's body that are shown.
+const SHOWN: usize = 200;
+
+/// Posts each item as JSON. 2xx with a JSON body is its output; everything else fails it.
+///
+/// Redirects are not followed, because a POST that is redirected becomes a GET without its body. Proxies in the
+/// environment are not used: handlers live next to their workers.
+#[derive(Debug)]
+pub struct Http {
+    client: Client,
+    url: Url,
+    /// For messages: without credentials and query.
+    shown: String,
+    headers: HeaderMap,
+    max_response: u64,
+}
+
+impl Http {
+    /// The endpoint that `spec` describes. A TLS provider must be installed in this process.
+    ///
+    /// # Errors
+    /// What is wrong with the URL or a header.
+    pub fn new(spec: &HttpSpec) -> Result<Self, String> {
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            return Err("no TLS provider is installed in this process".into());
+        }
+        let url: Url = spec
+            .url
+            .parse()
+            .map_err(|error| format!("handler.url is not valid: {error}"))?;
+        let client = Client::builder()
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .user_agent(concat!("flotilla/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| format!("can't make an HTTP client: {}", chain(&error)))?;
+        Ok(Self {
+            client,
+            shown: format!("{}{}", url.origin().ascii_serialization(), url.path()),
+            url,
+            headers: headers(spec)?,
+            max_response: spec.max_response_bytes,
+        })
+    }
+
+    async fn run(&self, item: &ItemContext, input: &Json) -> Result<Json, ItemError> {
+        let request = self
+            .client
+            .post(self.url.clone())
+            .headers(self.headers.clone())
+            .headers(identity(item))
+            .body(input.as_str().to_owned());
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let status = response.status();
+        if status.is_success() {
+            let body = self.body(response).await?;
+            read_output(status, body)
+        } else {
+            Err(self.refusal(response).await)
+        }
+    }
+
+    /// The whole body, as long as it is not too long.
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, ItemError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
+            if (body.len() + chunk.len()) as u64 > self.max_response {
+                let message = format!(
+                    "the response is longer than {} bytes (max_response_bytes)",
+                    self.max_response
+                );
+                return Err(ItemError::new(ItemErrorKind::Output, message));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// `HTTP 503: ` and how its body begins.
+    async fn refusal(&self, mut response: Response) -> ItemError {
+        let mut body = Vec::new();
+        // Four bytes hold any character.
+        while body.len() < SHOWN * 4
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            let room = SHOWN * 4 - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        }
+        let status = response.status();
+        let text = String::from_utf8_lossy(&body);
+        let text: String = text.trim().chars().take(SHOWN).collect();
+        let said = match (text.as_str(), status.canonical_reason()) {
+            ("", _) if status.is_redirection() => "redirects are not followed",
+            ("", reason) => reason.unwrap_or("no reason given"),
+            (text, _) => text,
+        };
+        ItemError::new(
+            ItemErrorKind::Handler,
+            format!("HTTP {}: {said}", status.as_u16()),
+        )
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> ItemError {
+        let what = if error.is_connect() {
+            "can't connect to"
+        } else {
+            "the connection broke during the request to"
+        };
+        let message = format!("{what} {}: {}", self.shown, chain(&error.without_url()));
+        ItemError::new(ItemErrorKind::Unreachable, message)
+    }
+}
+
+#[async_trait]
+impl Handler for Http {
+    async fn handle(&self, item: &ItemContext, input: &Json) -> Verdict {
+        self.run(item, input).await.into()
+    }
+}
+
+/// What is sent with every item: the configured headers win over ours.
+fn headers(spec: &HttpSpec) -> Result<HeaderMap, String> {
+    let json = HeaderValue::from_static("application/json");
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json)]);
+    for (name, value) in &spec.headers {
+        let parsed: HeaderName = name
+            .parse()
+            .map_err(|_| format!("handler.headers: {name:?} is not the name of a header"))?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| {
+            format!("handler.headers.{name}: the value contains characters that no header can")
+        })?;
+        // It may well be a token: keep it out of logs.
+        value.set_sensitive(true);
+        headers.insert(parsed, value);
+    }
+    Ok(headers)
+}
+
+/// Which item it is: these can't be configured away.
+fn identity(item: &ItemContext) -> HeaderMap {
+    let pairs = [
+        ("idempotency-key", Some(item.key())),
+        ("x-flotilla-batch", Some(item.batch.to_string())),
+        ("x-flotilla-index", Some(item.index.to_string())),
+        ("x-flotilla-attempt", Some(item.attempt.to_string())),
+        ("traceparent", item.traceparent.clone()),
+    ];
+    // Only a malformed trace context of somebody else can fail to be a header's value.
+    let header = |(name, value): (&'static str, Option<String>)| {
+        Some((HeaderName::from_static(name), HeaderValue::try_from(value?).ok()?))
+    };
+    pairs.into_iter().filter_map(header).collect()
+}
+
+fn read_output(status: StatusCode, body: Vec<u8>) -> Result<Json, ItemError> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Json::null());
+    }
+    Json::parse_bytes(body).map_err(|error| {
+        let message = format!("HTTP {}, but the body is not JSON: {error}", status.as_u16());
+        ItemError::new(ItemErrorKind::Output, message)
+    })
+}
+
+/// An error and its causes, without repetitions.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let said = next.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = next.source();
+    }
+    text
+}
