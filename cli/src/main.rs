@@ -33,8 +33,7 @@ const COMMAND_LOG: &str = "warn,lapin=error";
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // Only fails if there is one already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    install_tls();
     let broken = if cli.command.role().is_some() { 1 } else { 2 };
     match run(cli) {
         Ok(exit) => exit.into(),
@@ -45,6 +44,12 @@ fn main() -> ExitCode {
             ExitCode::from(broken)
         }
     }
+}
+
+/// Chooses the implementation of TLS for everything in this process, before anything needs it.
+fn install_tls() {
+    // Only fails where there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 fn run(cli: Cli) -> Result<Exit> {

@@ -29,14 +29,24 @@ pub(crate) struct Aggregate {
 
 impl Aggregate {
     pub(crate) fn new(deps: Deps, config: Config, shard: Shard, running: RunningItems) -> Self {
-        Self { deps, config, shard, running }
+        Self {
+            deps,
+            config,
+            shard,
+            running,
+        }
     }
 
     /// Runs until the shutdown drains. What is being recorded then is recorded; what is not acknowledged goes to
     /// another scheduler.
     pub(crate) async fn run(self, shutdown: Shutdown) {
         while !shutdown.is_draining() {
-            match self.deps.broker.consume_reports(self.shard, self.config.prefetch).await {
+            match self
+                .deps
+                .broker
+                .consume_reports(self.shard, self.config.prefetch)
+                .await
+            {
                 Ok(subscription) => self.consume(subscription, &shutdown).await,
                 Err(error) => tracing::warn!(shard = %self.shard, error = error.chain(), "no reports"),
             }
@@ -125,7 +135,12 @@ impl Chunk {
     }
 
     fn add(&mut self, report: Report) {
-        let Report { worker, items, heartbeat, .. } = report;
+        let Report {
+            worker,
+            items,
+            heartbeat,
+            ..
+        } = report;
         self.heartbeats.extend(heartbeat);
         self.outcomes.reserve(items.len());
         for mut item in items {

@@ -27,7 +27,12 @@ pub(crate) async fn run(deps: Deps, running: RunningItems, shutdown: Shutdown) {
     }
 }
 
-async fn consume(deps: &Deps, running: &RunningItems, subscription: Subscription<ItemMessage>, shutdown: &Shutdown) {
+async fn consume(
+    deps: &Deps,
+    running: &RunningItems,
+    subscription: Subscription<ItemMessage>,
+    shutdown: &Shutdown,
+) {
     let Subscription { deliveries, settle } = subscription;
     let mut deliveries = deliveries.ready_chunks(PREFETCH.into());
     while let Some(Some(chunk)) = shutdown.until_draining(deliveries.next()).await {
@@ -50,11 +55,16 @@ async fn bury(
         match delivery.message {
             Ok(item) => outcomes.push(outcome(&item, deps.clock.as_ref())),
             // It names no item, so no batch waits for it.
-            Err(malformed) => tracing::error!(reason = %malformed, "a dead letter can't be understood and is dropped"),
+            Err(malformed) => {
+                tracing::error!(reason = %malformed, "a dead letter can't be understood and is dropped")
+            }
         }
     }
     let changed = record::record(deps, &outcomes, shutdown).await?;
-    tracing::warn!(items = outcomes.len(), "items failed because workers were lost with them");
+    tracing::warn!(
+        items = outcomes.len(),
+        "items failed because workers were lost with them"
+    );
     publish::publish(deps, running, &changed).await;
     settle.ack(tags).await
 }

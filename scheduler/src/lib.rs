@@ -79,7 +79,10 @@ pub async fn run(deps: Deps, config: Config, shutdown: Shutdown) -> Result<()> {
         let shutdown = tasks.shutdown().clone();
         tasks.spawn("aggregate", aggregate.run(shutdown));
     }
-    tasks.spawn("dead letters", dead::run(deps.clone(), running.clone(), tasks.shutdown().clone()));
+    tasks.spawn(
+        "dead letters",
+        dead::run(deps.clone(), running.clone(), tasks.shutdown().clone()),
+    );
     reconcile::start(&deps, config, &running, &tasks);
     tasks.shutdown().draining().await;
     let finished = tasks.finish(config.drain).await;

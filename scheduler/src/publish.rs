@@ -18,12 +18,19 @@ pub(crate) async fn publish(deps: &Deps, running: &RunningItems, batches: &[Batc
         return;
     }
     let now = deps.clock.now();
-    let snapshots: Vec<_> = batches.iter().map(|batch| Snapshot::of(batch, running.of(batch.id), now)).collect();
+    let snapshots: Vec<_> = batches
+        .iter()
+        .map(|batch| Snapshot::of(batch, running.of(batch.id), now))
+        .collect();
     let written = tokio::time::timeout(PATIENCE, deps.progress.publish(&snapshots)).await;
     let error = match written {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error,
         Err(_) => Error::unavailable("progress", "no answer in time"),
     };
-    tracing::debug!(error = error.chain(), batches = batches.len(), "progress is not shown");
+    tracing::debug!(
+        error = error.chain(),
+        batches = batches.len(),
+        "progress is not shown"
+    );
 }

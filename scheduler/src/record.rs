@@ -21,7 +21,9 @@ pub(crate) async fn record(deps: &Deps, outcomes: &[Outcome], shutdown: &Shutdow
     let mut said = false;
     loop {
         match deps.store.record(outcomes.to_vec(), deps.clock.now()).await {
-            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Conflict) => return Err(error),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Conflict) => {
+                return Err(error);
+            }
             Err(error) => {
                 if !std::mem::replace(&mut said, true) {
                     tracing::warn!(error = error.chain(), "outcomes wait for the store");
@@ -29,7 +31,10 @@ pub(crate) async fn record(deps: &Deps, outcomes: &[Outcome], shutdown: &Shutdow
                 let pause = tokio::time::sleep(error.wait().unwrap_or(wait));
                 // Nothing is acknowledged yet, so giving up at a shutdown loses nothing.
                 if shutdown.until_draining(pause).await.is_none() {
-                    return Err(Error::unavailable("scheduler", "stopping before outcomes were recorded"));
+                    return Err(Error::unavailable(
+                        "scheduler",
+                        "stopping before outcomes were recorded",
+                    ));
                 }
                 wait = (wait * 2).min(LAST_WAIT);
             }

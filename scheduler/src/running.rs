@@ -14,7 +14,12 @@ impl RunningItems {
     /// How many items of `batch` run.
     #[must_use]
     pub fn of(&self, batch: BatchId) -> u32 {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&batch).copied().unwrap_or(0)
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&batch)
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Replaces everything by what `workers` say.

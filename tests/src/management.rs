@@ -126,6 +126,27 @@ impl Management {
         Ok(())
     }
 
+    /// Creates a user who may configure, write and read in the vhost what the patterns match. Users belong to the whole
+    /// server: the name has to be unique, and [`delete_user`](Self::delete_user) has to follow.
+    pub async fn create_user(&self, name: &str, password: &str, permissions: [&str; 3]) -> Result<()> {
+        let user = json!({ "password": password, "tags": "" });
+        self.send(Method::PUT, &["users", name], Some(user)).await?;
+        let [configure, write, read] = permissions;
+        let permissions = json!({ "configure": configure, "write": write, "read": read });
+        self.send(
+            Method::PUT,
+            &["permissions", &self.vhost, name],
+            Some(permissions),
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Deletes a user; one that does not exist is fine.
+    pub async fn delete_user(&self, name: &str) -> Result<()> {
+        self.send(Method::DELETE, &["users", name], None).await.map(drop)
+    }
+
     /// Whether the vhost exists.
     pub async fn vhost_exists(&self) -> Result<bool> {
         Ok(self.get(&["vhosts", &self.vhost]).await?.is_some())

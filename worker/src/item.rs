@@ -32,7 +32,7 @@ pub struct ItemContext {
 impl ItemContext {
     /// The attempt that `message` asks for.
     #[must_use]
-    pub fn new(message: &ItemMessage, traceparent: Option<String>) -> Self {
+    pub fn new(message: &ItemMessage) -> Self {
         Self {
             batch: message.batch,
             index: message.index,
@@ -41,7 +41,7 @@ impl ItemContext {
             space: message.space.clone(),
             job_type: message.job_type.clone(),
             timeout: message.timeout,
-            traceparent,
+            traceparent: message.traceparent.clone(),
             stop: CancellationToken::new(),
         }
     }

@@ -57,8 +57,10 @@ impl Runner {
         let runner = Arc::clone(self);
         self.tasks.spawn("item", async move {
             match message {
-                Ok(message) => {
+                Ok(mut message) => {
                     let span = span(&message);
+                    // Before the span begins: a span that runs can't change its trace any more.
+                    message.traceparent = runner.trace.carry(&span, message.traceparent.as_deref());
                     runner.process(message, ticket).instrument(span).await;
                 }
                 Err(malformed) => {
@@ -82,8 +84,7 @@ impl Runner {
 
     /// `None` where the worker stops at once.
     async fn run(&self, message: ItemMessage) -> Option<ItemReport> {
-        let traceparent = self.trace.carry(&Span::current(), message.traceparent.as_deref());
-        let item = ItemContext::new(&message, traceparent);
+        let item = ItemContext::new(&message);
         let runs = self.activity.run(item.batch);
         let (started_at, clock) = (self.clock.now(), Instant::now());
         let verdict = match self.registry.get(&item.job_type) {

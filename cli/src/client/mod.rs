@@ -148,6 +148,7 @@ mod tests {
 
     #[test]
     fn paths_and_spaces_are_escaped() {
+        crate::install_tls();
         let client = Client::new("http://h:1/prefix/".parse().unwrap(), Some("team".into())).unwrap();
         let url = client
             .url(&["v1", "batches", "a/b"], &[("cursor", "x&y".into())])

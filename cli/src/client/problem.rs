@@ -6,6 +6,8 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use url::Url;
 
+use crate::output::text;
+
 /// Longer answers of strangers (a proxy's error page) are cut.
 const MAX_FOREIGN: usize = 200;
 
@@ -47,21 +49,23 @@ impl Problem {
             Err(_) => Self {
                 status,
                 slug: String::new(),
-                title: format!("the server answered {status}"),
-                detail: crate::output::text::clean(body, MAX_FOREIGN),
+                title: String::new(),
+                detail: format!("the server answered {status}: {}", text::clean(body, MAX_FOREIGN)),
                 line: None,
             },
         }
     }
 
     fn text(&self) -> String {
-        let mut text = self.title.clone();
-        if !self.detail.is_empty() {
-            text = format!("{text}: {}", self.detail);
-        }
+        // The detail says all that the title says, and of what.
+        let text = if self.detail.is_empty() {
+            &self.title
+        } else {
+            &self.detail
+        };
         match self.line {
-            Some(line) if !self.detail.contains("line") => format!("{text} (line {line})"),
-            _ => text,
+            Some(line) if !text.contains("line") => format!("{text} (line {line})"),
+            _ => text.clone(),
         }
     }
 
@@ -130,10 +134,7 @@ mod tests {
         let body = r#"{"type":"/problems/invalid-json","title":"The body is not valid JSON","status":400,
             "detail":"expected `,`","instance":"/v1/batches","line":17}"#;
         let problem = Problem::parse(StatusCode::BAD_REQUEST, body);
-        assert_eq!(
-            problem.to_string(),
-            "The body is not valid JSON: expected `,` (line 17)"
-        );
+        assert_eq!(problem.to_string(), "expected `,` (line 17)");
         assert_eq!(problem.slug, "invalid-json");
         assert!(!problem.is_passing());
     }

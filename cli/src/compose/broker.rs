@@ -10,6 +10,7 @@ use flotilla_core::ports::Broker;
 use flotilla_embedded::broker::{BrokerOptions, EmbeddedBroker};
 use url::Url;
 
+use super::Place;
 use super::scheme::{self, BadUrl};
 
 const KNOWN: &str = "amqp://user@host/vhost, amqps:// and embedded:";
@@ -46,12 +47,13 @@ impl fmt::Display for BrokerUrl {
     }
 }
 
-impl BrokerUrl {
-    /// True where several processes can share it.
-    pub(crate) fn is_shared(&self) -> bool {
+impl Place for BrokerUrl {
+    fn is_server(&self) -> bool {
         matches!(self, Self::Amqp(_))
     }
+}
 
+impl BrokerUrl {
     /// Connects to it. `name` is how the connection is listed on the server.
     pub(crate) fn connect(&self, name: &str) -> Result<Arc<dyn Broker>> {
         Ok(match self {
@@ -70,7 +72,7 @@ mod tests {
         let broker = |text: &str| text.parse::<BrokerUrl>();
         assert_eq!(broker("embedded:"), Ok(BrokerUrl::Embedded));
         let amqp = broker("amqps://u:p@mq:5671/fleet").unwrap();
-        assert!(amqp.is_shared());
+        assert!(amqp.is_server());
         assert_eq!(amqp.to_string(), "amqps://mq:5671/fleet");
         let error = broker("kafka://mq").unwrap_err().to_string();
         assert!(error.contains("kafka") && error.contains("amqp://"), "{error}");

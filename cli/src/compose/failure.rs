@@ -41,25 +41,31 @@ pub(crate) struct Failure {
     pub(crate) port: Port,
     /// Where it was looked for, without credentials.
     pub(crate) place: String,
+    /// Whether a server is there, rather than this machine's disk.
+    pub(crate) is_server: bool,
     /// What happened.
     pub(crate) error: Error,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { port, place, error } = self;
+        let Self {
+            port,
+            place,
+            is_server,
+            error,
+        } = self;
         write!(f, "can't use {} at {place}: {}", port.name, error.chain())?;
+        if !is_server {
+            return Ok(());
+        }
         match error.kind() {
             ErrorKind::Unavailable => write!(
                 f,
                 "\n  Start it, or say where it is with {}. `flotilla up` needs no servers.",
                 port.variable
             ),
-            ErrorKind::Misconfigured if !error.to_string().contains("flotilla migrate") => write!(
-                f,
-                "\n  Check {}. If this deployment is new, run `flotilla migrate` first.",
-                port.variable
-            ),
+            ErrorKind::Misconfigured => write!(f, "\n  Check {}.", port.variable),
             _ => Ok(()),
         }
     }
@@ -77,6 +83,7 @@ mod tests {
         let failure = Failure {
             port: STORE,
             place: "postgres://db/fleet".into(),
+            is_server: true,
             error: Error::unavailable("PostgreSQL", "can't connect").because("connection refused"),
         };
         let text = failure.to_string();
@@ -93,15 +100,24 @@ mod tests {
     }
 
     #[test]
-    fn an_adapter_that_says_what_to_run_is_not_repeated() {
+    fn a_refusal_is_not_cured_by_starting_a_server() {
         let failure = Failure {
             port: BROKER,
             place: "amqp://mq".into(),
-            error: Error::misconfigured(
-                "RabbitMQ",
-                "queue flotilla.dead.v1 is missing: run `flotilla migrate`",
-            ),
+            is_server: true,
+            error: Error::misconfigured("RabbitMQ", "refused the password"),
         };
-        assert_eq!(failure.to_string().matches("flotilla migrate").count(), 1);
+        assert!(failure.to_string().ends_with("\n  Check FLOTILLA_BROKER_URL."));
+    }
+
+    #[test]
+    fn a_file_can_not_be_started() {
+        let failure = Failure {
+            port: STORE,
+            place: "sqlite://f.db".into(),
+            is_server: false,
+            error: Error::unavailable("SQLite", "the disk is full"),
+        };
+        assert!(!failure.to_string().contains('\n'));
     }
 }

@@ -22,6 +22,12 @@ use self::failure::{BROKER, OBJECTS, PROGRESS, Port, STORE};
 pub(crate) use self::patience::Patience;
 use crate::settings::Settings;
 
+/// Where an engine is.
+pub(crate) trait Place {
+    /// True for a server, which other processes can share.
+    fn is_server(&self) -> bool;
+}
+
 /// Opens engines. Each is checked as it is opened, so that a process that starts can work.
 pub(crate) struct Composer<'a> {
     settings: &'a Settings,
@@ -90,19 +96,24 @@ impl<'a> Composer<'a> {
     async fn obtain<T>(
         &self,
         port: Port,
-        place: &impl Display,
+        place: &(impl Display + Place),
         connect: impl Fn() -> Result<T>,
         check: impl AsyncFn(&T) -> Result<()>,
     ) -> Result<T, Failure> {
-        let place = place.to_string();
+        let shown = place.to_string();
         let obtain = async {
-            let engine = self.patience.obtain(&place, async || connect()).await?;
+            let engine = self.patience.obtain(&shown, async || connect()).await?;
             self.patience
-                .obtain(&place, async || check(&engine).await)
+                .obtain(&shown, async || check(&engine).await)
                 .await?;
             Ok(engine)
         };
         let obtained: Result<T> = obtain.await;
-        obtained.map_err(|error| Failure { port, place, error })
+        obtained.map_err(|error| Failure {
+            port,
+            place: shown,
+            is_server: place.is_server(),
+            error,
+        })
     }
 }

@@ -12,6 +12,7 @@ use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreScheme};
 use url::Url;
 
+use super::Place;
 use super::scheme::{self, BadUrl};
 
 const KNOWN: &str = "file://path/to/folder, s3://bucket/prefix, gs://bucket/prefix and az://container/prefix";
@@ -46,6 +47,12 @@ impl fmt::Display for ObjectsUrl {
             Self::Folder(path) => write!(f, "file://{}", path.display()),
             Self::Bucket(url) => f.write_str(&scheme::shown(url)),
         }
+    }
+}
+
+impl Place for ObjectsUrl {
+    fn is_server(&self) -> bool {
+        matches!(self, Self::Bucket(_))
     }
 }
 

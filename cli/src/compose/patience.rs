@@ -41,9 +41,9 @@ impl Patience {
             if now >= self.until {
                 return Err(error);
             }
-            if now >= say_at {
+            let left = (self.until - now).as_secs();
+            if now >= say_at && left > 0 {
                 say_at = now + SAY_EVERY;
-                let left = (self.until - now).as_secs();
                 tracing::warn!(
                     engine = error.engine(),
                     at = place,

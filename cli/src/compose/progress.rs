@@ -10,6 +10,7 @@ use flotilla_embedded::progress::EmbeddedProgress;
 use flotilla_redis::RedisProgress;
 use url::Url;
 
+use super::Place;
 use super::scheme::{self, BadUrl};
 
 const KNOWN: &str = "redis://user@host/0, rediss:// and embedded:";
@@ -46,12 +47,13 @@ impl fmt::Display for ProgressUrl {
     }
 }
 
-impl ProgressUrl {
-    /// True where several processes can share it.
-    pub(crate) fn is_shared(&self) -> bool {
+impl Place for ProgressUrl {
+    fn is_server(&self) -> bool {
         matches!(self, Self::Redis(_))
     }
+}
 
+impl ProgressUrl {
     /// Connects to it.
     pub(crate) fn connect(&self, clock: Arc<dyn Clock>) -> Result<Arc<dyn Progress>> {
         Ok(match self {
@@ -70,7 +72,7 @@ mod tests {
         let progress = |text: &str| text.parse::<ProgressUrl>();
         assert_eq!(progress("embedded:"), Ok(ProgressUrl::Embedded));
         let redis = progress("rediss://u:p@cache:6379/1").unwrap();
-        assert!(redis.is_shared());
+        assert!(redis.is_server());
         assert_eq!(redis.to_string(), "rediss://cache:6379/1");
         let error = progress("memcached://cache").unwrap_err().to_string();
         assert!(

@@ -11,6 +11,7 @@ use flotilla_postgres::{PostgresOptions, PostgresStore};
 use flotilla_sqlite::SqliteStore;
 use url::Url;
 
+use super::Place;
 use super::scheme::{self, BadUrl};
 
 const KNOWN: &str = "postgres://user@host/database and sqlite://path/to/file.db";
@@ -47,12 +48,13 @@ impl fmt::Display for StoreUrl {
     }
 }
 
-impl StoreUrl {
-    /// True where several processes can share it.
-    pub(crate) fn is_shared(&self) -> bool {
+impl Place for StoreUrl {
+    fn is_server(&self) -> bool {
         matches!(self, Self::Postgres(_))
     }
+}
 
+impl StoreUrl {
     /// Opens it. A file and its folder are created.
     pub(crate) fn connect(&self) -> Result<Arc<dyn Store>> {
         Ok(match self {
@@ -78,7 +80,7 @@ mod tests {
             Ok(StoreUrl::Sqlite("/var/f.db".into()))
         );
         let postgres = store("postgresql://u:p@db/fleet").unwrap();
-        assert!(postgres.is_shared());
+        assert!(postgres.is_server());
         assert_eq!(postgres.to_string(), "postgresql://db/fleet");
         let error = store("mysql://u:p@db/fleet").unwrap_err().to_string();
         assert!(error.contains("mysql") && error.contains("sqlite://"), "{error}");

@@ -54,6 +54,8 @@ impl Context {
 
     /// Runs `crew` until the process is told to stop.
     pub(crate) async fn run(&self, crew: Crew, settings: &Settings) -> anyhow::Result<()> {
-        crew.run(settings.drain.saturating_add(MARGIN)).await
+        let ended = crew.run(settings.drain.saturating_add(MARGIN)).await;
+        tracing::info!(in_order = ended.is_ok(), "stopped");
+        ended
     }
 }

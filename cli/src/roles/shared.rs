@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 
+use crate::compose::Place;
 use crate::settings::Settings;
 
 /// What a role uses.
@@ -34,13 +35,13 @@ pub(crate) fn require(settings: &Settings, role: &str, uses: Uses) -> anyhow::Re
     let alone = [
         (
             "FLOTILLA_STORE_URL",
-            uses.store && !engines.store.is_shared(),
+            uses.store && !engines.store.is_server(),
             "postgres://…",
         ),
-        ("FLOTILLA_BROKER_URL", !engines.broker.is_shared(), "amqp://…"),
+        ("FLOTILLA_BROKER_URL", !engines.broker.is_server(), "amqp://…"),
         (
             "FLOTILLA_PROGRESS_URL",
-            uses.progress && !engines.progress.is_shared(),
+            uses.progress && !engines.progress.is_server(),
             "redis://…",
         ),
     ];

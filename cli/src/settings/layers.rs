@@ -77,7 +77,13 @@ fn refuse_unknown(toml: &impl Provider, file: &Path) -> Result<(), Problem> {
     let known = keys::all();
     let hint = match keys::nearest(&path, known.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "docs/configuration.md lists them all".to_owned(),
+        None => match path.rsplit_once('.') {
+            // In TOML everything after a [section] belongs to it.
+            Some((_, key)) if known.iter().any(|name| name == key) => {
+                format!("`{key}` must come before the first [section]")
+            }
+            _ => "docs/configuration.md lists them all".to_owned(),
+        },
     };
     Err(Problem::new(format!(
         "{}: there is no setting `{path}`; {hint}",

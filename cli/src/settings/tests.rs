@@ -61,6 +61,11 @@ fn an_unknown_key_names_its_file_and_what_was_meant() {
     );
     let text = refused("[worker]\nconcurency = 3", &[]);
     assert!(text.contains("did you mean `worker.concurrency`?"), "{text}");
+    let text = refused("[worker]\nconcurrency = 3\nlisten = \"127.0.0.1:1\"", &[]);
+    assert!(
+        text.contains("`listen` must come before the first [section]"),
+        "{text}"
+    );
     let text = refused("[worker]\n[worker.deep]\nx = 3", &[]);
     assert!(text.contains("`worker.deep`"), "{text}");
     let text = refused("", &[("FLOTILLA_SHARD", "3")]);

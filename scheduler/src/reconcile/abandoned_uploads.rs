@@ -26,7 +26,11 @@ impl AbandonedUploads {
     /// Uploads are abandoned when they were silent for `ttl`.
     #[must_use]
     pub fn new(deps: &Deps, ttl: Duration) -> Self {
-        Self { store: Arc::clone(&deps.store), clock: Arc::clone(&deps.clock), ttl }
+        Self {
+            store: Arc::clone(&deps.store),
+            clock: Arc::clone(&deps.clock),
+            ttl,
+        }
     }
 }
 

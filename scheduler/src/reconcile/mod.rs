@@ -48,7 +48,11 @@ async fn drive(mut task: Box<dyn Task>, shutdown: Shutdown) {
             Ok(_) => failing = false,
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
-                    tracing::warn!(task = task.name(), error = error.chain(), "a reconciler can't look, trying again");
+                    tracing::warn!(
+                        task = task.name(),
+                        error = error.chain(),
+                        "a reconciler can't look, trying again"
+                    );
                 }
             }
         }

@@ -69,9 +69,13 @@ impl Task for StaleProgress {
 
         let now = self.clock.now();
         let batches = self.store.watched(ended_since(now), LIMIT).await?;
-        let snapshots = batches.iter().map(|batch| Snapshot::of(batch, self.running.of(batch.id), now));
+        let snapshots = batches
+            .iter()
+            .map(|batch| Snapshot::of(batch, self.running.of(batch.id), now));
         let stale: Vec<Snapshot> = snapshots
-            .filter(|snapshot| self.written.get(&snapshot.batch) != Some(&(snapshot.version, snapshot.counts)))
+            .filter(|snapshot| {
+                self.written.get(&snapshot.batch) != Some(&(snapshot.version, snapshot.counts))
+            })
             .collect();
         if !stale.is_empty() {
             self.progress.publish(&stale).await?;
@@ -79,7 +83,11 @@ impl Task for StaleProgress {
         self.written = batches
             .iter()
             .filter_map(|batch| self.written.remove_entry(&batch.id))
-            .chain(stale.iter().map(|snapshot| (snapshot.batch, (snapshot.version, snapshot.counts))))
+            .chain(
+                stale
+                    .iter()
+                    .map(|snapshot| (snapshot.batch, (snapshot.version, snapshot.counts))),
+            )
             .collect();
         Ok(stale.len() as u64)
     }

@@ -41,6 +41,8 @@ impl Channels {
             return Err(Error::unavailable(ENGINE, message));
         };
         let live = self.link.live(deadline, patience).await?;
+        // Not even a channel can be opened before.
+        live.unblocked(deadline).await?;
         let channel = match self.take_idle(&live) {
             Some(channel) => channel,
             None => timeout_at(deadline, self.open(&live))

@@ -21,6 +21,8 @@ mod address;
 mod backoff;
 mod broker;
 mod channels;
+#[cfg(test)]
+mod contract;
 mod fault;
 mod feed;
 mod link;

@@ -42,7 +42,6 @@ impl Publisher {
         }
         let deadline = Instant::now() + self.timeout;
         let lease = self.channels.lease(deadline, Patience::UntilDeadline).await?;
-        lease.live.unblocked(deadline).await?;
         let sending = send_all(&lease.channel, lease.live.address(), messages, self.window);
         let sent = tokio::select! {
             biased;

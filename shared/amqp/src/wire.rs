@@ -16,7 +16,7 @@ const PERSISTENT: u8 = 2;
 const DELIVERY_COUNT: &str = "x-delivery-count";
 
 /// Headers that hold a number. They are sent as one, because that is what other languages expect.
-const NUMBERS: [&str; 5] = [
+pub(crate) const NUMBERS: [&str; 5] = [
     header::VERSION,
     header::INDEX,
     header::ATTEMPT,

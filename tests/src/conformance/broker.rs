@@ -8,8 +8,8 @@
 pub mod dead;
 pub mod fixture;
 pub mod queues;
-pub mod sharing;
 pub mod settling;
+pub mod sharing;
 pub mod travel;
 
 /// Runs the suite on the brokers that `$fresh` makes: the path, from the crate's root, of an

@@ -33,9 +33,17 @@ async fn of_ten(publish_timeout: Duration) -> EmbeddedBroker {
 #[tokio::test]
 async fn a_full_queue_is_an_error_in_the_end() {
     let broker = of_ten(Duration::from_millis(50)).await;
-    let error = broker.publish_items(vec![item(10)]).await.expect_err("there is no room");
+    let error = broker
+        .publish_items(vec![item(10)])
+        .await
+        .expect_err("there is no room");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.to_string().contains("flotilla.work.v1.default is full with 10 messages"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("flotilla.work.v1.default is full with 10 messages"),
+        "{error}"
+    );
 }
 
 /// Deliveries take room until they are settled.
@@ -46,7 +54,11 @@ async fn publishing_waits_for_room() {
     let (mut tags, _) = take(&mut worker, 3).await;
     let mut publishing = broker.publish_items(vec![item(10), item(11)]);
     assert!((&mut publishing).now_or_never().is_none());
-    worker.settle.ack(tags.split_off(2)).await.expect("acks are taken");
+    worker
+        .settle
+        .ack(tags.split_off(2))
+        .await
+        .expect("acks are taken");
     assert!((&mut publishing).now_or_never().is_none());
     worker.settle.reject(tags).await.expect("rejects are taken");
     // They wait as dead letters now, and take room until somebody takes them.

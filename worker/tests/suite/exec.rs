@@ -245,7 +245,7 @@ async fn an_abort_stops_the_command_without_a_verdict() {
     let dir = tempfile::tempdir().unwrap();
     let handler = sh(&dir, "echo $$ > leader; sleep 300");
     let (shutdown, message) = (Shutdown::new(), message(0, "1", PATIENCE));
-    let item = ItemContext::new(&message, None);
+    let item = ItemContext::new(&message);
     let stop = async {
         let leader = pid(&dir.path().join("leader")).await;
         shutdown.abort();

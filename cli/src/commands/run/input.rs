@@ -30,16 +30,18 @@ impl Input {
     /// Reads `file`, or stdin for `-`, which is kept in a file in `folder` meanwhile.
     pub(super) fn read(file: &Path, format: Option<Format>, folder: &Path) -> Result<Self> {
         let format = format.unwrap_or_else(|| Format::of_name(file));
-        let input = if file == Path::new("-") {
+        let is_stdin = file == Path::new("-");
+        let input = if is_stdin {
             Self::spool(format, folder).context("can't keep what comes over stdin")?
         } else {
             Self::open(file, format).with_context(|| format!("can't read {}", file.display()))?
         };
-        ensure!(
-            input.length > 0,
-            "there is nothing in {}: it has no items",
-            file.display()
-        );
+        let name = if is_stdin {
+            "stdin".into()
+        } else {
+            file.to_string_lossy()
+        };
+        ensure!(input.length > 0, "there is nothing in {name}: it has no items");
         Ok(input)
     }
 

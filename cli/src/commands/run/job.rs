@@ -148,6 +148,7 @@ mod tests {
 
     #[test]
     fn what_can_not_work_is_refused_before_anything_runs() {
+        crate::install_tls();
         assert!(job(&["--exec", ""]).is_err());
         assert!(job(&["--exec", "awk '{print $1}'"]).is_err());
         assert!(
@@ -164,6 +165,7 @@ mod tests {
 
     #[test]
     fn flags_are_part_of_the_job() {
+        crate::install_tls();
         let timed = job(&["--job-type", "echo", "--timeout", "90s"]).unwrap();
         assert_eq!(timed.job_type.timeout, Duration::from_secs(90));
         let posted = job(&["--http", "http://x", "--header", "A: b:c"]).unwrap();

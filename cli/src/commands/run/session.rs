@@ -77,11 +77,9 @@ impl Session {
             .downcast_ref::<Problem>()
             .is_some_and(|problem| problem.slug == "invalid-json");
         let hint = match self.format {
-            Format::Ndjson if is_json => {
-                "\n  Every line must be a JSON value; for lines of plain text say --format text."
-            }
+            Format::Ndjson if is_json => "\n  For lines of plain text say --format text.",
             Format::Json if is_json => {
-                "\n  The file must be one array; for a JSON value per line say --format ndjson."
+                "\n  The file must be one array of items; for a JSON value per line say --format ndjson."
             }
             _ => "",
         };

@@ -102,7 +102,7 @@ impl<M: Clone> MessageQueue<M> {
             _ if after.dead.is_empty() => {}
             Some(dead) => dead.bury(after.dead),
             None => {
-                tracing::warn!(queue = %self.name, messages = after.dead.len(), "rejected messages are dropped")
+                tracing::warn!(queue = %self.name, messages = after.dead.len(), "rejected messages are dropped");
             }
         }
     }

@@ -9,7 +9,11 @@ pub async fn what_is_rejected_is_dead(broker: &dyn Broker) {
     publish(broker, 3).await;
     let mut worker = consume(broker, 10).await;
     let (mut tags, _) = take(&mut worker, 3).await;
-    worker.settle.reject(vec![tags.remove(1)]).await.expect("rejects are taken");
+    worker
+        .settle
+        .reject(vec![tags.remove(1)])
+        .await
+        .expect("rejects are taken");
     let mut dead = broker.consume_dead(10).await.expect("the queue exists");
     assert_eq!(next(&mut dead).await.message.expect("it can be read"), item(1));
     worker.settle.ack(tags).await.expect("acks are taken");
@@ -24,7 +28,11 @@ pub async fn what_comes_back_too_often_is_dead(broker: &dyn Broker) {
     for redeliveries in 0..=DELIVERY_LIMIT {
         let delivery = next(&mut worker).await;
         assert_eq!(delivery.redeliveries, redeliveries);
-        worker.settle.release(vec![delivery.tag]).await.expect("releases are taken");
+        worker
+            .settle
+            .release(vec![delivery.tag])
+            .await
+            .expect("releases are taken");
     }
     let mut dead = broker.consume_dead(10).await.expect("the queue exists");
     assert_eq!(next(&mut dead).await.message.expect("it can be read"), item(0));

@@ -5,7 +5,9 @@ use flotilla_core::message::ItemMessage;
 use flotilla_core::ports::broker::{Broker, Queue, Topology};
 use flotilla_core::shard::Shard;
 
-use super::fixture::{SHARD, consume, declare, gpu, item, next, publish, report, take, topology, wait_for_depth, work};
+use super::fixture::{
+    SHARD, consume, declare, gpu, item, next, publish, report, take, topology, wait_for_depth, work,
+};
 
 /// Declaring what exists changes nothing.
 pub async fn declaring_again_is_fine(broker: &dyn Broker) {
@@ -47,7 +49,10 @@ pub async fn the_depth_counts_what_waits_and_who_consumes(broker: &dyn Broker) {
 
 /// What nobody would ever receive is not published silently.
 pub async fn publishing_to_a_missing_queue_is_an_error(broker: &dyn Broker) {
-    let error = broker.publish_items(vec![item(0)]).await.expect_err("nothing was declared");
+    let error = broker
+        .publish_items(vec![item(0)])
+        .await
+        .expect_err("nothing was declared");
     assert_eq!(error.kind(), ErrorKind::Misconfigured);
     declare(broker).await;
     let mut items: Vec<_> = (0..100).map(item).collect();
@@ -55,13 +60,22 @@ pub async fn publishing_to_a_missing_queue_is_an_error(broker: &dyn Broker) {
         pool: "nowhere".parse().expect("a valid name"),
         ..item(50)
     };
-    let error = broker.publish_items(items).await.expect_err("one of them has no queue");
+    let error = broker
+        .publish_items(items)
+        .await
+        .expect_err("one of them has no queue");
     assert_eq!(error.kind(), ErrorKind::Misconfigured);
     assert!(error.to_string().contains("nowhere"), "{error}");
     let missing = broker.publish_report(Shard(9), &report(0)).await;
-    assert_eq!(missing.map_err(|error| error.kind()), Err(ErrorKind::Misconfigured));
+    assert_eq!(
+        missing.map_err(|error| error.kind()),
+        Err(ErrorKind::Misconfigured)
+    );
     // It holds nothing up.
-    broker.publish_report(SHARD, &report(0)).await.expect("this one exists");
+    broker
+        .publish_report(SHARD, &report(0))
+        .await
+        .expect("this one exists");
     broker.publish_items(vec![item(1)]).await.expect("this one too");
 }
 

@@ -9,7 +9,9 @@ use flotilla_core::{BatchId, Json, Space};
 use futures_util::FutureExt;
 use uuid::Uuid;
 
-use super::fixture::{SHARD, consume, declare, gpu, is_quiet, item, next, publish, report, take, wait_for_ready, work};
+use super::fixture::{
+    SHARD, consume, declare, gpu, is_quiet, item, next, publish, report, take, wait_for_ready, work,
+};
 
 fn elaborate() -> ItemMessage {
     ItemMessage {
@@ -34,7 +36,10 @@ pub async fn an_item_arrives_as_it_was_sent(broker: &dyn Broker) {
         ..elaborate()
     };
     let sent = vec![elaborate(), large];
-    broker.publish_items(sent.clone()).await.expect("items are published");
+    broker
+        .publish_items(sent.clone())
+        .await
+        .expect("items are published");
     let mut worker = broker.consume_items(&gpu(), 10).await.expect("the queue exists");
     for sent in sent {
         let delivery = next(&mut worker).await;
@@ -46,7 +51,10 @@ pub async fn an_item_arrives_as_it_was_sent(broker: &dyn Broker) {
 /// A report, too.
 pub async fn a_report_arrives_as_it_was_sent(broker: &dyn Broker) {
     declare(broker).await;
-    broker.publish_report(SHARD, &report(3)).await.expect("a report is published");
+    broker
+        .publish_report(SHARD, &report(3))
+        .await
+        .expect("a report is published");
     let mut reports = broker.consume_reports(SHARD, 10).await.expect("the queue exists");
     let delivery = next(&mut reports).await;
     assert_eq!(delivery.redeliveries, 0);
@@ -75,7 +83,10 @@ pub async fn five_thousand_items_arrive_exactly_once(broker: &dyn Broker) {
     assert!(seen.into_iter().eq(0..5_000));
     wait_for_ready(broker, &work(), 0).await;
     // Whatever was left unsettled would come before this one.
-    broker.publish_items(vec![item(9_999)]).await.expect("items are published");
+    broker
+        .publish_items(vec![item(9_999)])
+        .await
+        .expect("items are published");
     assert_eq!(take(&mut consume(broker, 300).await, 1).await.1, [9_999]);
 }
 
@@ -84,9 +95,15 @@ pub async fn every_pool_has_its_own_queue(broker: &dyn Broker) {
     declare(broker).await;
     let mixed = (0..10).map(|index| match index % 2 {
         0 => item(index),
-        _ => ItemMessage { pool: gpu(), ..item(index) },
+        _ => ItemMessage {
+            pool: gpu(),
+            ..item(index)
+        },
     });
-    broker.publish_items(mixed.collect()).await.expect("items are published");
+    broker
+        .publish_items(mixed.collect())
+        .await
+        .expect("items are published");
     let mut of_gpu = broker.consume_items(&gpu(), 10).await.expect("the queue exists");
     assert_eq!(take(&mut of_gpu, 5).await.1, [1, 3, 5, 7, 9]);
     let mut of_default = consume(broker, 10).await;
@@ -109,7 +126,10 @@ pub async fn a_publish_may_be_dropped(broker: &dyn Broker) {
     }
     let wanted: Vec<_> = (10_000..10_100).map(item).collect();
     broker.publish_items(wanted).await.expect("items are published");
-    let (mut worker, mut missing) = (consume(broker, 100).await, (10_000..10_100).collect::<BTreeSet<_>>());
+    let (mut worker, mut missing) = (
+        consume(broker, 100).await,
+        (10_000..10_100).collect::<BTreeSet<_>>(),
+    );
     while !missing.is_empty() {
         let (tags, items) = take(&mut worker, 1).await;
         missing.remove(&items[0]);

@@ -17,7 +17,9 @@ use super::connect;
 
 async fn ping(url: &str) -> (ErrorKind, String) {
     let broker = connect(url);
-    let answer = timeout(PATIENCE, broker.ping()).await.expect("a ping takes bounded time");
+    let answer = timeout(PATIENCE, broker.ping())
+        .await
+        .expect("a ping takes bounded time");
     let error = answer.expect_err("there is no such broker");
     broker.close().await.expect("it closes");
     (error.kind(), error.chain())
@@ -28,8 +30,14 @@ async fn nobody_listens() {
     let port = free_port();
     let (kind, message) = ping(&format!("amqp://user:secret@127.0.0.1:{port}/team")).await;
     assert_eq!(kind, ErrorKind::Unavailable);
-    assert!(message.contains(&format!("127.0.0.1:{port} (vhost \"team\")")), "{message}");
-    assert!(message.contains("Is RabbitMQ running there?") && !message.contains("secret"), "{message}");
+    assert!(
+        message.contains(&format!("127.0.0.1:{port} (vhost \"team\")")),
+        "{message}"
+    );
+    assert!(
+        message.contains("Is RabbitMQ running there?") && !message.contains("secret"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -38,11 +46,18 @@ async fn publishing_fails_after_a_bounded_time() {
         publish_timeout: Duration::from_millis(300),
         ..Options::default()
     };
-    let url = format!("amqp://127.0.0.1:{}", free_port()).parse().expect("a URL");
+    let url = format!("amqp://127.0.0.1:{}", free_port())
+        .parse()
+        .expect("a URL");
     let broker = AmqpBroker::connect(&url, "conformance", options).expect("a URL of a broker");
     let published = timeout(PATIENCE, broker.publish_items(vec![item(0)])).await;
-    let error = published.expect("it takes bounded time").expect_err("there is no broker");
-    assert!(error.is_transient() && error.to_string().contains("Is RabbitMQ running there?"), "{error}");
+    let error = published
+        .expect("it takes bounded time")
+        .expect_err("there is no broker");
+    assert!(
+        error.is_transient() && error.to_string().contains("Is RabbitMQ running there?"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -56,7 +71,12 @@ async fn somebody_else_listens() {
     let url = format!("amqp://{address}").parse().expect("a URL");
     let broker = AmqpBroker::connect(&url, "conformance", options).expect("a URL of a broker");
     let error = broker.ping().await.expect_err("nobody answers");
-    assert!(error.to_string().contains("did not complete the AMQP handshake within 300ms"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("did not complete the AMQP handshake within 300ms"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -66,7 +86,10 @@ async fn a_wrong_password() {
     url.set_password(Some("secret")).expect("it has a host");
     let (kind, message) = ping(url.as_str()).await;
     assert_eq!(kind, ErrorKind::Misconfigured);
-    assert!(message.contains("refused the user or the password") && !message.contains("secret"), "{message}");
+    assert!(
+        message.contains("refused the user or the password") && !message.contains("secret"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -76,10 +99,16 @@ async fn a_vhost_that_does_not_exist() {
     url.set_path("nowhere");
     let (kind, message) = ping(url.as_str()).await;
     assert_eq!(kind, ErrorKind::Misconfigured);
-    assert!(message.contains("vhost \"nowhere\"") && message.contains("no such vhost"), "{message}");
+    assert!(
+        message.contains("vhost \"nowhere\"") && message.contains("no such vhost"),
+        "{message}"
+    );
     // Waiting does not help, so publishing does not wait.
     let broker = connect(url.as_str());
-    let error = broker.publish_items(vec![item(0)]).await.expect_err("there is no such vhost");
+    let error = broker
+        .publish_items(vec![item(0)])
+        .await
+        .expect_err("there is no such vhost");
     assert_eq!(error.kind(), ErrorKind::Misconfigured);
 }
 
@@ -87,14 +116,27 @@ async fn a_vhost_that_does_not_exist() {
 async fn missing_queues() {
     let sandbox = Sandbox::new().await;
     let broker = connect(&sandbox.amqp_url());
-    let expected = |what: &str| format!("{what} is missing in vhost {:?}: run `flotilla migrate`", sandbox.name());
+    let expected = |what: &str| {
+        format!(
+            "{what} is missing in vhost {:?}: run `flotilla migrate`",
+            sandbox.name()
+        )
+    };
     let error = broker.check(&topology()).await.expect_err("nothing was declared");
-    assert!(error.to_string().contains(&expected("exchange flotilla.work.v1")), "{error}");
+    assert!(
+        error.to_string().contains(&expected("exchange flotilla.work.v1")),
+        "{error}"
+    );
     broker.declare(&topology()).await.expect("queues are declared");
     broker.check(&topology()).await.expect("everything is there");
     sandbox.management().delete_queue("flotilla.work.v1.gpu").await;
     let error = broker.check(&topology()).await.expect_err("a queue is missing");
-    assert!(error.to_string().contains(&expected("queue flotilla.work.v1.gpu")), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains(&expected("queue flotilla.work.v1.gpu")),
+        "{error}"
+    );
 }
 
 /// A queue of that name with other arguments is left alone: it may hold somebody's messages.
@@ -108,12 +150,21 @@ async fn other_arguments() {
         ..QueueDeclareOptions::default()
     };
     let name = "flotilla.work.v1.gpu";
-    channel.queue_declare(name.into(), options, FieldTable::default()).await.expect("a classic queue");
+    channel
+        .queue_declare(name.into(), options, FieldTable::default())
+        .await
+        .expect("a classic queue");
     let broker = connect(&sandbox.amqp_url());
-    let error = broker.declare(&topology()).await.expect_err("it has other arguments");
+    let error = broker
+        .declare(&topology())
+        .await
+        .expect_err("it has other arguments");
     assert_eq!(error.kind(), ErrorKind::Misconfigured);
     let message = error.to_string();
-    assert!(message.contains("queue flotilla.work.v1.gpu exists") && message.contains("other arguments"), "{message}");
+    assert!(
+        message.contains("queue flotilla.work.v1.gpu exists") && message.contains("other arguments"),
+        "{message}"
+    );
     let queue = sandbox.management().queue(name).await.expect("it is still there");
     assert_eq!(queue["type"], "classic");
 }

@@ -38,7 +38,11 @@ pub(super) async fn take_all(worker: &mut Subscription<ItemMessage>, mut missing
     while !missing.is_empty() {
         let delivery = next(worker).await;
         missing.remove(&delivery.message.expect("it can be read").index);
-        worker.settle.ack(vec![delivery.tag]).await.expect("acks are taken");
+        worker
+            .settle
+            .ack(vec![delivery.tag])
+            .await
+            .expect("acks are taken");
     }
 }
 
@@ -93,7 +97,10 @@ async fn a_deleted_queue_is_consumed_again() {
     let mut worker = consume(&broker, 10).await;
     let (tags, _) = take(&mut worker, 3).await;
     sandbox.management().delete_queue(&work().to_string()).await;
-    let error = broker.publish_items(vec![item(7)]).await.expect_err("the queue is gone");
+    let error = broker
+        .publish_items(vec![item(7)])
+        .await
+        .expect_err("the queue is gone");
     assert!(error.to_string().contains("run `flotilla migrate`"), "{error}");
     worker.settle.ack(tags).await.expect("nothing happens");
     recover(&broker, &mut worker).await;
@@ -109,7 +116,11 @@ async fn recover(broker: &AmqpBroker, worker: &mut Subscription<ItemMessage>) {
     };
     let ((), delivery) = tokio::join!(recovering, next(worker));
     assert_eq!(delivery.message, Ok(item(7)));
-    worker.settle.ack(vec![delivery.tag]).await.expect("acks are taken");
+    worker
+        .settle
+        .ack(vec![delivery.tag])
+        .await
+        .expect("acks are taken");
     wait_for_ready(broker, &work(), 0).await;
 }
 

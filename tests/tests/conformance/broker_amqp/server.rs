@@ -6,8 +6,8 @@ use flotilla_amqp::{AmqpBroker, Options};
 use flotilla_core::ErrorKind;
 use flotilla_core::ports::Broker;
 use flotilla_tests::conformance::broker::fixture::{PATIENCE, consume, declare, item, publish, take};
-use flotilla_tests::servers::{Folder, RabbitMq, Server};
 use flotilla_tests::eventually_ok;
+use flotilla_tests::servers::{Folder, RabbitMq, Server};
 use futures_util::{FutureExt, StreamExt};
 
 use super::faults::{publish_stubbornly, take_all};
@@ -20,7 +20,8 @@ fn connect(server: &Server<RabbitMq>) -> AmqpBroker {
         publish_timeout: Duration::from_secs(2),
         ..Options::default()
     };
-    AmqpBroker::connect(&server.url().parse().expect("a URL"), "conformance", options).expect("a URL of a broker")
+    AmqpBroker::connect(&server.url().parse().expect("a URL"), "conformance", options)
+        .expect("a URL of a broker")
 }
 
 async fn answers(broker: &AmqpBroker) {
@@ -35,14 +36,19 @@ async fn answers(broker: &AmqpBroker) {
 #[tokio::test]
 async fn a_server_that_hangs_or_dies_loses_nothing() {
     let folder = Folder::create().expect("a folder");
-    let mut server = Server::<RabbitMq>::launch(&folder).await.expect("RabbitMQ starts");
+    let mut server = Server::<RabbitMq>::launch(&folder)
+        .await
+        .expect("RabbitMQ starts");
     let broker = connect(&server);
     publish(&broker, 100).await;
     let mut worker = consume(&broker, 10).await;
     take(&mut worker, 5).await;
 
     server.freeze();
-    let error = broker.publish_items(vec![item(0)]).await.expect_err("nobody confirms");
+    let error = broker
+        .publish_items(vec![item(0)])
+        .await
+        .expect_err("nobody confirms");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     eventually_ok("the silence to be noticed", PATIENCE, || async {
         match broker.ping().await {
@@ -57,7 +63,13 @@ async fn a_server_that_hangs_or_dies_loses_nothing() {
 
     publish_stubbornly(&broker, 100..200).await;
     server.kill().await.expect("RabbitMQ can be killed");
-    assert!(worker.deliveries.next().now_or_never().is_none_or(|delivery| delivery.is_some()));
+    assert!(
+        worker
+            .deliveries
+            .next()
+            .now_or_never()
+            .is_none_or(|delivery| delivery.is_some())
+    );
     server.start().await.expect("RabbitMQ starts again");
     take_all(&mut worker, (100..200).collect()).await;
     declare(&broker).await;

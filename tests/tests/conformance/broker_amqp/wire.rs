@@ -17,14 +17,19 @@ use super::connect;
 /// Publishes as another program would, to the queue itself.
 async fn publish_raw(channel: &Channel, queue: &Queue, properties: BasicProperties, body: &[u8]) {
     let (options, key) = (BasicPublishOptions::default(), queue.to_string().into());
-    let confirm = channel.basic_publish("".into(), key, options, body, properties).await;
+    let confirm = channel
+        .basic_publish("".into(), key, options, body, properties)
+        .await;
     let confirmed = confirm.expect("it is sent").await.expect("it is confirmed");
     assert!(confirmed.is_ack());
 }
 
 async fn channel(connection: &lapin::Connection) -> Channel {
     let channel = connection.create_channel().await.expect("a channel");
-    channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await
+        .expect("confirms");
     channel
 }
 
@@ -43,11 +48,23 @@ async fn queues_are_what_was_declared() {
     declare(&broker).await;
     let queues = sandbox.management().queues().await;
     assert_eq!(queues.len(), topology().queues().len() + 1);
-    assert!(queues.iter().all(|queue| queue["type"] == "quorum" && queue["durable"] == true));
-    let queue = sandbox.management().queue(&work().to_string()).await.expect("it exists");
+    assert!(
+        queues
+            .iter()
+            .all(|queue| queue["type"] == "quorum" && queue["durable"] == true)
+    );
+    let queue = sandbox
+        .management()
+        .queue(&work().to_string())
+        .await
+        .expect("it exists");
     assert_eq!(queue["arguments"]["x-delivery-limit"], DELIVERY_LIMIT);
     assert_eq!(queue["arguments"]["x-dead-letter-strategy"], "at-least-once");
-    let queue = sandbox.management().queue(&Queue::Reports(SHARD).to_string()).await.expect("it exists");
+    let queue = sandbox
+        .management()
+        .queue(&Queue::Reports(SHARD).to_string())
+        .await
+        .expect("it exists");
     assert_eq!(queue["arguments"]["x-single-active-consumer"], true);
 }
 
@@ -58,21 +75,34 @@ async fn items_are_persistent_and_typed() {
     publish(&broker, 1).await;
     let connection = sandbox.amqp().await;
     let channel = channel(&connection).await;
-    let got = eventually("the item", flotilla_tests::conformance::broker::fixture::PATIENCE, || async {
-        let options = BasicGetOptions { no_ack: true };
-        channel.basic_get(work().to_string().into(), options).await.expect("the queue exists")
-    })
+    let got = eventually(
+        "the item",
+        flotilla_tests::conformance::broker::fixture::PATIENCE,
+        || async {
+            let options = BasicGetOptions { no_ack: true };
+            channel
+                .basic_get(work().to_string().into(), options)
+                .await
+                .expect("the queue exists")
+        },
+    )
     .await;
     let properties = &got.delivery.properties;
     assert_eq!(*properties.delivery_mode(), Some(2));
     let text = |text: &Option<lapin::types::ShortString>| text.as_ref().map(ToString::to_string);
     assert_eq!(text(properties.message_id()), Some(item(0).key()));
     assert_eq!(text(properties.kind()).as_deref(), Some("echo"));
-    assert_eq!(text(properties.content_type()).as_deref(), Some("application/json"));
+    assert_eq!(
+        text(properties.content_type()).as_deref(),
+        Some("application/json")
+    );
     assert_eq!(text(properties.app_id()).as_deref(), Some("flotilla"));
     let table = properties.headers().as_ref().expect("headers").inner();
     assert_eq!(table.get("flotilla-index"), Some(&AMQPValue::LongLongInt(0)));
-    assert_eq!(table.get("flotilla-space"), Some(&AMQPValue::LongString("default".into())));
+    assert_eq!(
+        table.get("flotilla-space"),
+        Some(&AMQPValue::LongString("default".into()))
+    );
     assert_eq!(got.delivery.data, item(0).input.into_string().into_bytes());
 }
 
@@ -113,32 +143,64 @@ async fn malformed_messages_say_why_and_are_parked() {
     let connection = sandbox.amqp().await;
     let channel = channel(&connection).await;
     publish_raw(&channel, &work(), BasicProperties::default(), b"{}").await;
-    publish_raw(&channel, &work(), headers(&[("flotilla-version", AMQPValue::LongInt(2))]), b"{}").await;
+    publish_raw(
+        &channel,
+        &work(),
+        headers(&[("flotilla-version", AMQPValue::LongInt(2))]),
+        b"{}",
+    )
+    .await;
     let mut worker = consume(&broker, 10).await;
     for reason in ["header flotilla-version is missing", "contract version 2"] {
         let delivery = next(&mut worker).await;
         let malformed = delivery.message.expect_err("it can't be read").to_string();
         assert!(malformed.contains(reason), "{malformed}");
-        worker.settle.reject(vec![delivery.tag]).await.expect("rejects are taken");
+        worker
+            .settle
+            .reject(vec![delivery.tag])
+            .await
+            .expect("rejects are taken");
     }
     let mut dead = broker.consume_dead(10).await.expect("the queue exists");
     for _ in 0..2 {
         let delivery = next(&mut dead).await;
         assert!(delivery.message.is_err());
-        dead.settle.reject(vec![delivery.tag]).await.expect("rejects are taken");
+        dead.settle
+            .reject(vec![delivery.tag])
+            .await
+            .expect("rejects are taken");
     }
-    publish_raw(&channel, &Queue::Reports(SHARD), BasicProperties::default(), b"rubbish").await;
+    publish_raw(
+        &channel,
+        &Queue::Reports(SHARD),
+        BasicProperties::default(),
+        b"rubbish",
+    )
+    .await;
     let mut reports = broker.consume_reports(SHARD, 10).await.expect("the queue exists");
     let delivery = next(&mut reports).await;
-    assert!(delivery.message.expect_err("it can't be read").to_string().contains("not a report"));
-    reports.settle.reject(vec![delivery.tag]).await.expect("rejects are taken");
+    assert!(
+        delivery
+            .message
+            .expect_err("it can't be read")
+            .to_string()
+            .contains("not a report")
+    );
+    reports
+        .settle
+        .reject(vec![delivery.tag])
+        .await
+        .expect("rejects are taken");
     let patience = flotilla_tests::conformance::broker::fixture::PATIENCE;
     eventually("three parked messages", patience, || async {
         (sandbox.management().depth("flotilla.parked.v1").await == 3).then_some(())
     })
     .await;
     // None of it holds up what can be read.
-    broker.publish_report(SHARD, &report(1)).await.expect("a report is published");
+    broker
+        .publish_report(SHARD, &report(1))
+        .await
+        .expect("a report is published");
     assert_eq!(next(&mut reports).await.message, Ok(report(1)));
 }
 
@@ -154,7 +216,12 @@ async fn acked_items_are_gone() {
     worker.settle.ack(even).await.expect("acks are taken");
     worker.settle.ack(odd).await.expect("acks are taken");
     broker.close().await.expect("it closes");
-    assert!(futures_util::StreamExt::next(&mut worker.deliveries).await.is_none(), "closing ends the stream");
+    assert!(
+        futures_util::StreamExt::next(&mut worker.deliveries)
+            .await
+            .is_none(),
+        "closing ends the stream"
+    );
     let after = connect(&sandbox.amqp_url());
     wait_for_ready(&after, &work(), 0).await;
 }

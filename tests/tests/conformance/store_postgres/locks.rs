@@ -18,7 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOCK: &str = "SELECT FROM batch_counters WHERE batch_id = $1 FOR UPDATE";
 
 /// A session with an open transaction.
-#[expect(clippy::disallowed_methods, reason = "the connection's task ends with its client")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the connection's task ends with its client"
+)]
 async fn session(sandbox: &Sandbox) -> Client {
     let (client, connection) = tokio_postgres::connect(&sandbox.postgres_url(), NoTls)
         .await

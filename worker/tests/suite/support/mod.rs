@@ -38,7 +38,7 @@ pub(crate) async fn run_within(
     timeout: Duration,
 ) -> Result<String, ItemError> {
     let message = message(12, input, timeout);
-    let item = ItemContext::new(&message, message.traceparent.clone());
+    let item = ItemContext::new(&message);
     match attempt(handler, &item, &message.input, &Shutdown::new()).await {
         Some(Verdict::Done(Output::Inline(output))) => Ok(output.as_str().to_owned()),
         Some(Verdict::Fail(error)) => Err(error),
