@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use tracing::Instrument;
 
 use crate::running::RunningItems;
-use crate::{Config, Deps, publish, record};
+use crate::{Config, Deps, deliveries, publish, record};
 
 /// Between attempts to subscribe.
 const RESUBSCRIBE: Duration = Duration::from_secs(1);
@@ -56,8 +56,8 @@ impl Aggregate {
 
     async fn consume(&self, subscription: Subscription<Report>, shutdown: &Shutdown) {
         let Subscription { deliveries, settle } = subscription;
-        let mut deliveries = deliveries.ready_chunks(self.config.prefetch.into());
-        while let Some(Some(chunk)) = shutdown.until_draining(deliveries.next()).await {
+        let mut chunks = deliveries.ready_chunks(self.config.prefetch.into());
+        while let Some(chunk) = deliveries::next(&mut chunks, shutdown).await {
             if let Err(error) = self.handle(Chunk::of(chunk), settle.as_ref(), shutdown).await {
                 tracing::warn!(shard = %self.shard, error = error.chain(), "reports go back to the queue");
             }

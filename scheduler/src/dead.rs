@@ -9,7 +9,7 @@ use flotilla_core::{Clock, Result, Shutdown};
 use futures_util::StreamExt;
 
 use crate::running::RunningItems;
-use crate::{Deps, publish, record};
+use crate::{Deps, deliveries, publish, record};
 
 /// Dead letters fetched ahead, and the most that one transaction takes.
 const PREFETCH: u16 = 64;
@@ -34,8 +34,8 @@ async fn consume(
     shutdown: &Shutdown,
 ) {
     let Subscription { deliveries, settle } = subscription;
-    let mut deliveries = deliveries.ready_chunks(PREFETCH.into());
-    while let Some(Some(chunk)) = shutdown.until_draining(deliveries.next()).await {
+    let mut chunks = deliveries.ready_chunks(PREFETCH.into());
+    while let Some(chunk) = deliveries::next(&mut chunks, shutdown).await {
         if let Err(error) = bury(deps, running, chunk, settle.as_ref(), shutdown).await {
             tracing::warn!(error = error.chain(), "dead letters go back to the queue");
         }

@@ -10,6 +10,7 @@
 
 mod aggregate;
 mod dead;
+mod deliveries;
 mod publish;
 pub mod reconcile;
 mod record;

@@ -57,6 +57,8 @@ fn items_are_stored_byte_for_byte() {
         ..ProptestConfig::default()
     };
     proptest!(cases, |(values in prop::collection::vec(any_json(), 0..12))| {
+        // Refused, and tested so elsewhere: no database keeps a zero byte in a text.
+        prop_assume!(!values.iter().any(|item| item["custom_id"].as_str().is_some_and(|id| id.contains('\0'))));
         let texts: Vec<String> = values.iter().map(Value::to_string).collect();
         runtime.block_on(async {
             let json = format!(r#"{{"items": [ {} ], "job_type": "echo"}}"#, texts.join(" ,\n"));
