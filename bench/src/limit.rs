@@ -1,6 +1,6 @@
 //! The raw limit: what the servers can do when asked for nothing but the bare data path.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures_util::{SinkExt, StreamExt, future};
@@ -10,6 +10,7 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use tokio::time::Instant;
 use tokio_postgres::{Client, NoTls};
 
 use crate::report::Run;

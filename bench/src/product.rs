@@ -1,10 +1,11 @@
 //! Flotilla on the same servers: every role a process of its own.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use flotilla_tests::{Flotilla, free_port};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::Args;
 use crate::report::Run;

@@ -29,7 +29,7 @@ use crate::settings::{DEFAULT_LOG, Settings};
 use crate::telemetry::Telemetry;
 
 /// What commands log that are not servers: their output is for people.
-const COMMAND_LOG: &str = "warn,lapin=error";
+const COMMAND_LOG: &str = "warn,lapin=off";
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

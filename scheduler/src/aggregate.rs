@@ -66,7 +66,7 @@ impl Aggregate {
 
     async fn handle(&self, mut chunk: Chunk, settle: &dyn Settle, shutdown: &Shutdown) -> Result<()> {
         for (tag, reason) in chunk.malformed.drain(..) {
-            tracing::error!(shard = %self.shard, reason, "a report can't be understood and becomes a dead letter");
+            tracing::error!(shard = %self.shard, reason, "a report can't be understood and is parked");
             settle.reject(vec![tag]).await?;
         }
         self.note_heartbeats(&chunk.heartbeats).await;

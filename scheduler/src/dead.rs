@@ -50,15 +50,21 @@ async fn bury(
     shutdown: &Shutdown,
 ) -> Result<()> {
     let (mut tags, mut outcomes) = (Vec::with_capacity(chunk.len()), Vec::with_capacity(chunk.len()));
-    for delivery in chunk {
-        tags.push(delivery.tag);
-        match delivery.message {
-            Ok(item) => outcomes.push(outcome(&item, deps.clock.as_ref())),
-            // It names no item, so no batch waits for it.
+    for Delivery { tag, message, .. } in chunk {
+        match message {
+            Ok(item) => {
+                tags.push(tag);
+                outcomes.push(outcome(&item, deps.clock.as_ref()));
+            }
+            // It names no item that this program knows, so no batch waits for it.
             Err(malformed) => {
-                tracing::error!(reason = %malformed, "a dead letter can't be understood and is dropped")
+                tracing::error!(reason = %malformed, "a dead letter can't be understood and is parked");
+                settle.reject(vec![tag]).await?;
             }
         }
+    }
+    if outcomes.is_empty() {
+        return Ok(());
     }
     let changed = record::record(deps, &outcomes, shutdown).await?;
     tracing::warn!(

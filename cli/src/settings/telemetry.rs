@@ -5,7 +5,7 @@ use url::Url;
 use super::Invalid;
 
 /// What an operator wants to know. Libraries whose steps our adapters tell in their own words are quieter.
-pub(crate) const DEFAULT_LOG: &str = "info,lapin=error,refinery_core=warn";
+pub(crate) const DEFAULT_LOG: &str = "info,lapin=off,refinery_core=warn";
 
 /// What a process says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
