@@ -24,7 +24,7 @@ use flotilla_core::shard::Shard;
 use flotilla_core::trace::Propagator;
 use flotilla_core::{Clock, Error, Result, Shutdown, Tasks};
 
-use self::running::RunningItems;
+pub use self::running::RunningItems;
 
 /// What the scheduler works with.
 #[derive(Clone)]
