@@ -77,7 +77,7 @@ fn usage(stage: &Stage) -> Result<Vec<(String, Usage)>> {
         .into_iter()
         .map(|(name, pid)| (name.to_owned(), Usage::of_tree(pid)));
     Ok(
-        std::iter::once(("program".to_owned(), Usage::of_tree(std::process::id())))
+        std::iter::once(("program".to_owned(), Usage::of_process(std::process::id())))
             .chain(servers)
             .collect(),
     )

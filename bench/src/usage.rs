@@ -34,7 +34,8 @@ impl Usage {
         }
     }
 
-    fn of_process(pid: u32) -> Self {
+    /// Reads one process, without those below it.
+    pub(crate) fn of_process(pid: u32) -> Self {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         // The name may contain spaces: fields are counted from the parenthesis after it.
         let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
