@@ -14,6 +14,8 @@ use tracing::Instrument;
 use crate::running::RunningItems;
 use crate::{Config, Deps, deliveries, publish, record};
 
+/// Outcomes per transaction, at most, unless a single report has more: bounds how long one takes.
+const MAX_OUTCOMES: usize = 5_000;
 /// Between attempts to subscribe.
 const RESUBSCRIBE: Duration = Duration::from_secs(1);
 /// How long the live view may take to note a heartbeat.
@@ -58,30 +60,85 @@ impl Aggregate {
         let Subscription { deliveries, settle } = subscription;
         let mut chunks = deliveries.ready_chunks(self.config.prefetch.into());
         while let Some(chunk) = deliveries::next(&mut chunks, shutdown).await {
-            if let Err(error) = self.handle(Chunk::of(chunk), settle.as_ref(), shutdown).await {
-                tracing::warn!(shard = %self.shard, error = error.chain(), "reports go back to the queue");
+            if let Err(error) = self.handle(chunk, settle.as_ref(), shutdown).await {
+                tracing::warn!(shard = %self.shard, error = error.chain(), "reports can't be settled and will come again");
             }
         }
     }
 
-    async fn handle(&self, mut chunk: Chunk, settle: &dyn Settle, shutdown: &Shutdown) -> Result<()> {
-        for (tag, reason) in chunk.malformed.drain(..) {
-            tracing::error!(shard = %self.shard, reason, "a report can't be understood and is parked");
-            settle.reject(vec![tag]).await?;
-        }
-        self.note_heartbeats(&chunk.heartbeats).await;
-        if !chunk.outcomes.is_empty() {
-            let span = tracing::info_span!("record", outcomes = chunk.outcomes.len());
-            if let Some(traceparent) = &chunk.traceparent {
-                self.deps.trace.attach(&span, traceparent);
+    async fn handle(
+        &self,
+        chunk: Vec<Delivery<Report>>,
+        settle: &dyn Settle,
+        shutdown: &Shutdown,
+    ) -> Result<()> {
+        let mut reports = Vec::with_capacity(chunk.len());
+        for Delivery { tag, message, .. } in chunk {
+            match message {
+                Ok(report) => reports.push(Counted::of(tag, report)),
+                Err(malformed) => {
+                    tracing::error!(shard = %self.shard, reason = %malformed, "a report can't be understood and is parked");
+                    settle.reject(vec![tag]).await?;
+                }
             }
-            self.count(&chunk.outcomes, shutdown).instrument(span).await?;
         }
-        settle.ack(chunk.tags).await
+        let heartbeats: Vec<_> = reports
+            .iter_mut()
+            .filter_map(|report| report.heartbeat.take())
+            .collect();
+        self.note_heartbeats(&heartbeats).await;
+        for group in groups(reports) {
+            self.count_together(group, settle, shutdown).await?;
+        }
+        Ok(())
     }
 
-    async fn count(&self, outcomes: &[Outcome], shutdown: &Shutdown) -> Result<()> {
-        let changed = record::record(&self.deps, outcomes, shutdown).await?;
+    /// Counts reports in one transaction. Where the store refuses that, one by one, so that a report which can't be
+    /// counted is parked alone.
+    async fn count_together(
+        &self,
+        group: Vec<Counted>,
+        settle: &dyn Settle,
+        shutdown: &Shutdown,
+    ) -> Result<()> {
+        match self.count(&group, shutdown).await {
+            Ok(()) => settle.ack(tags(group)).await,
+            Err(error) if record::is_refusal(&error) && group.len() == 1 => {
+                tracing::error!(shard = %self.shard, error = error.chain(), "a report can't be counted and is parked");
+                settle.reject(tags(group)).await
+            }
+            Err(error) if record::is_refusal(&error) => {
+                for report in group {
+                    Box::pin(self.count_together(vec![report], settle, shutdown)).await?;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                settle.release(tags(group)).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn count(&self, group: &[Counted], shutdown: &Shutdown) -> Result<()> {
+        let outcomes = || {
+            group
+                .iter()
+                .flat_map(|report| report.outcomes.iter().cloned())
+                .collect::<Vec<_>>()
+        };
+        let count: usize = group.iter().map(|report| report.outcomes.len()).sum();
+        if count == 0 {
+            return Ok(());
+        }
+        let span = tracing::info_span!("record", outcomes = count);
+        // A transaction covers many items, and a span has one parent.
+        if let Some(traceparent) = group.iter().find_map(|report| report.traceparent.as_ref()) {
+            self.deps.trace.attach(&span, traceparent);
+        }
+        let changed = record::record(&self.deps, outcomes, shutdown)
+            .instrument(span)
+            .await?;
         for batch in changed.iter().filter(|batch| batch.state.is_final()) {
             tracing::info!(
                 batch = %batch.id,
@@ -108,44 +165,95 @@ impl Aggregate {
     }
 }
 
-/// Deliveries that are settled together.
-#[derive(Default)]
-struct Chunk {
+/// A report that was delivered.
+struct Counted {
+    tag: Tag,
     outcomes: Vec<Outcome>,
-    heartbeats: Vec<WorkerStatus>,
-    tags: Vec<Tag>,
-    malformed: Vec<(Tag, String)>,
-    /// Of the first item that has one: a transaction covers many items, and a span has one parent.
+    heartbeat: Option<WorkerStatus>,
+    /// Of its first item that has one.
     traceparent: Option<String>,
 }
 
-impl Chunk {
-    fn of(deliveries: Vec<Delivery<Report>>) -> Self {
-        let mut chunk = Self::default();
-        for Delivery { tag, message, .. } in deliveries {
-            match message {
-                Ok(report) => {
-                    chunk.tags.push(tag);
-                    chunk.add(report);
-                }
-                Err(malformed) => chunk.malformed.push((tag, malformed.to_string())),
-            }
-        }
-        chunk
-    }
-
-    fn add(&mut self, report: Report) {
+impl Counted {
+    fn of(tag: Tag, report: Report) -> Self {
         let Report {
             worker,
-            items,
+            mut items,
             heartbeat,
             ..
         } = report;
-        self.heartbeats.extend(heartbeat);
-        self.outcomes.reserve(items.len());
-        for mut item in items {
-            self.traceparent = self.traceparent.take().or_else(|| item.traceparent.take());
-            self.outcomes.push(item.into_outcome(worker.clone()));
+        let traceparent = items.iter_mut().find_map(|item| item.traceparent.take());
+        let outcomes = items
+            .into_iter()
+            .map(|item| item.into_outcome(worker.clone()))
+            .collect();
+        Self {
+            tag,
+            outcomes,
+            heartbeat,
+            traceparent,
         }
+    }
+}
+
+/// Cuts reports into groups of one transaction each: of any length where one report is longer than the bound.
+fn groups(reports: Vec<Counted>) -> Vec<Vec<Counted>> {
+    let (mut groups, mut outcomes) = (Vec::<Vec<Counted>>::new(), 0);
+    for report in reports {
+        outcomes += report.outcomes.len();
+        match groups.last_mut() {
+            Some(group) if outcomes <= MAX_OUTCOMES => group.push(report),
+            _ => {
+                outcomes = report.outcomes.len();
+                groups.push(vec![report]);
+            }
+        }
+    }
+    groups
+}
+
+fn tags(group: Vec<Counted>) -> Vec<Tag> {
+    group.into_iter().map(|report| report.tag).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use flotilla_core::message::{ItemReport, Verdict};
+    use flotilla_core::outcome::Output;
+    use flotilla_core::{BatchId, Json, WorkerId};
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn report(number: u64, items: usize) -> Counted {
+        let item = ItemReport {
+            batch: BatchId(uuid::Uuid::nil()),
+            index: 0,
+            attempt: 1,
+            verdict: Verdict::Done(Output::Inline(Json::null())),
+            started_at: Timestamp::UNIX_EPOCH,
+            duration_us: 0,
+            traceparent: None,
+        };
+        let tag = Tag {
+            generation: 0,
+            number,
+        };
+        Counted::of(tag, Report::of_items(WorkerId("w".into()), vec![item; items]))
+    }
+
+    #[test]
+    fn transactions_are_bounded_and_keep_every_report() {
+        let lengths = [10, 4_990, 1, 9_000, 0, 5_000, 3];
+        let reports = lengths
+            .iter()
+            .enumerate()
+            .map(|(number, &items)| report(number as u64, items));
+        let groups = groups(reports.collect());
+        let numbers: Vec<Vec<u64>> = groups
+            .into_iter()
+            .map(|group| tags(group).into_iter().map(|tag| tag.number).collect())
+            .collect();
+        assert_eq!(numbers, [vec![0, 1], vec![2], vec![3], vec![4, 5], vec![6]]);
     }
 }

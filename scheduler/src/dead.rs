@@ -66,7 +66,13 @@ async fn bury(
     if outcomes.is_empty() {
         return Ok(());
     }
-    let changed = record::record(deps, &outcomes, shutdown).await?;
+    let changed = match record::record(deps, || outcomes.clone(), shutdown).await {
+        Ok(changed) => changed,
+        Err(error) => {
+            settle.release(tags).await?;
+            return Err(error);
+        }
+    };
     tracing::warn!(
         items = outcomes.len(),
         "items failed because workers were lost with them"

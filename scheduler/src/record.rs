@@ -11,16 +11,20 @@ use crate::Deps;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
-/// Records `outcomes` and answers the batches that changed.
+/// Records what `outcomes` makes, anew for every attempt, and answers the batches that it names.
 ///
 /// # Errors
 /// Only where the store says that it can't make sense of them, or the shutdown aborts: while the store is away this
 /// waits, and unacknowledged reports wait with it.
-pub(crate) async fn record(deps: &Deps, outcomes: &[Outcome], shutdown: &Shutdown) -> Result<Vec<Batch>> {
+pub(crate) async fn record(
+    deps: &Deps,
+    outcomes: impl Fn() -> Vec<Outcome>,
+    shutdown: &Shutdown,
+) -> Result<Vec<Batch>> {
     let mut wait = FIRST_WAIT;
     let mut said = false;
     loop {
-        match deps.store.record(outcomes.to_vec(), deps.clock.now()).await {
+        match deps.store.record(outcomes(), deps.clock.now()).await {
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Conflict) => {
                 return Err(error);
             }
@@ -46,4 +50,9 @@ pub(crate) async fn record(deps: &Deps, outcomes: &[Outcome], shutdown: &Shutdow
             }
         }
     }
+}
+
+/// True where the store looked at outcomes and can't take them: the same ones will be refused again.
+pub(crate) fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Conflict)
 }

@@ -79,37 +79,74 @@ impl Config {
         Err(Error::misconfigured(ENGINE, problem))
     }
 
-    /// Deliveries of a pool that may be unsettled.
+    /// Deliveries of a pool that may be unsettled: up to four per slot, so that fast items never wait for the broker;
+    /// fewer where items may take long, because RabbitMQ takes back what is not settled [in time](HELD).
     pub(crate) fn prefetch(&self) -> u16 {
+        let longest = self
+            .job_types
+            .iter()
+            .map(|(_, job_type)| job_type.timeout)
+            .max()
+            .unwrap_or_default();
+        // A prefetched item may have to wait for those before it, of every pool.
+        let rounds = HELD.as_secs() / (longest.as_secs().max(1) * self.pools.len().max(1) as u64);
+        let per_slot = u32::try_from(rounds.clamp(1, 4)).unwrap_or(1);
         let ahead = self
             .concurrency
-            .saturating_mul(4)
-            .clamp(16, 300)
+            .saturating_mul(per_slot)
+            .min(300)
             .max(self.concurrency);
         let default = u16::try_from(ahead).unwrap_or(u16::MAX);
         self.prefetch.unwrap_or(default).max(1)
     }
 }
 
+/// How long a prefetched item may wait and run, at worst: RabbitMQ's default is to close the channel after 30 minutes.
+const HELD: Duration = Duration::from_secs(25 * 60);
+
 #[cfg(test)]
 mod tests {
+    use flotilla_core::job_type::{HandlerSpec, JobType};
+
     use super::*;
+
+    fn prefetch(concurrency: u32, timeout_s: u64, pools: usize) -> u16 {
+        let mut slow = JobType::new(HandlerSpec::Echo {});
+        slow.timeout = Duration::from_secs(timeout_s);
+        let mut job_types = JobTypes::default();
+        job_types.insert("slow", slow);
+        let config = Config {
+            concurrency,
+            job_types: Arc::new(job_types),
+            pools: vec![Pool::default(); pools],
+            ..Config::default()
+        };
+        config.prefetch()
+    }
 
     #[test]
     fn prefetch_follows_concurrency() {
-        let prefetch = |concurrency, prefetch| {
-            let config = Config {
-                concurrency,
+        assert_eq!(
+            [1, 10, 200, 1_000, 100_000].map(|n| prefetch(n, 30, 1)),
+            [4, 40, 300, 1_000, u16::MAX]
+        );
+        let told = |prefetch| {
+            Config {
                 prefetch,
                 ..Config::default()
-            };
-            config.prefetch()
+            }
+            .prefetch()
         };
+        assert_eq!(told(Some(3)), 3);
+        assert_eq!(told(Some(0)), 1, "0 would mean no limit");
+    }
+
+    #[test]
+    fn long_items_are_not_hoarded() {
         assert_eq!(
-            [1, 10, 200, 1_000, 100_000].map(|n| prefetch(n, None)),
-            [16, 40, 300, 1_000, u16::MAX]
+            [300, 600, 1_500].map(|timeout_s| prefetch(10, timeout_s, 1)),
+            [40, 20, 10]
         );
-        assert_eq!(prefetch(10, Some(3)), 3);
-        assert_eq!(prefetch(10, Some(0)), 1, "0 would mean no limit");
+        assert_eq!(prefetch(10, 300, 2), 20, "pools share the slots");
     }
 }

@@ -78,7 +78,7 @@ pub(crate) struct NewBatch {
             ("Idempotency-Replayed" = String, description = "`true` where the batch had been created before"),
         )),
         (status = "4XX", description = "Nothing was stored; the problem says why, and where in the body", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = "5XX", description = "Nothing was stored; try again", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = "5XX", description = "Try again, with the same Idempotency-Key: whether the batch was stored can't be said", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn create_batch(

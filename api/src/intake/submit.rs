@@ -172,7 +172,8 @@ impl Upload {
             return Ok(Some(batch));
         }
         if !chunk.items.is_empty() {
-            writes::append(&*self.app.deps.store, self.id, self.stored, &chunk.items).await?;
+            let space = self.space.clone().unwrap_or_default();
+            writes::append(&*self.app.deps.store, &space, self.id, self.stored, &chunk.items).await?;
             self.stored += u32::try_from(chunk.items.len()).unwrap_or(u32::MAX);
         }
         Ok(None)

@@ -40,13 +40,22 @@ where
 /// Appends a chunk.
 pub(crate) async fn append(
     store: &dyn Store,
+    space: &Space,
     batch: BatchId,
     first: ItemIndex,
     items: &[NewItem],
 ) -> Result<()> {
     let write = || store.append_items(batch, first, items.to_vec());
     match repeat("store items", write).await {
-        (Err(error), true) if error.kind() == ErrorKind::Conflict => Ok(()),
+        (Err(error), true) if error.kind() == ErrorKind::Conflict => {
+            // Either it had happened before the answer was lost, or the store can't take these items.
+            let total = store.batch(space, batch).await?.map(|batch| batch.counts.total);
+            if total == first.checked_add(items.len() as u32) {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        }
         (answer, _) => answer,
     }
 }

@@ -60,7 +60,7 @@ pub struct Config {
     pub turns_at_once: usize,
     /// How long a claim belongs to this publisher.
     pub lease: Duration,
-    /// Batches looked at per turn.
+    /// Batches looked at per turn, of each space in each pool; those with items in flight come on top.
     pub batches: u32,
 }
 
@@ -71,7 +71,7 @@ impl Default for Config {
             turn_bytes: 16 << 20,
             turns_at_once: 4,
             lease: Duration::from_secs(30),
-            batches: 1_000,
+            batches: 100,
         }
     }
 }
@@ -89,10 +89,7 @@ pub async fn run(deps: Deps, config: Config, shutdown: Shutdown) -> Result<()> {
     let tasks = Tasks::new(shutdown.child());
     let wake = Wake::start(&deps, &tasks);
     let mut publisher = Publisher {
-        publishing: Publishing {
-            deps: deps.clone(),
-            lease: config.lease,
-        },
+        publishing: Publishing::new(deps.clone(), config.lease),
         room: Arc::new(Semaphore::new(config.turns_at_once)),
         fleet: Fleet::new(Arc::clone(&deps.progress)),
         plan: Plan::new(config),
@@ -140,6 +137,8 @@ impl Publisher {
     /// Answers how many items it claimed.
     async fn turn(&mut self) -> Result<usize> {
         let room = Arc::clone(&self.room).acquire_owned().await;
+        // Before claiming: it must not end after the lease.
+        let deadline = Instant::now() + self.config.lease;
         let mut claims = self.take_over().await?;
         if claims.is_empty() {
             claims = self.claim().await?;
@@ -147,7 +146,6 @@ impl Publisher {
         let items = claims.iter().map(|claim| claim.items.len()).sum();
         if items > 0 {
             let publishing = self.publishing.clone();
-            let deadline = Instant::now() + self.config.lease;
             self.tasks.spawn("publish", async move {
                 publishing.publish(claims, deadline).await;
                 drop(room);

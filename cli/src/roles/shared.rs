@@ -60,6 +60,19 @@ pub(crate) fn require(settings: &Settings, role: &str, uses: Uses) -> anyhow::Re
     )
 }
 
+/// Refuses a store that several processes can share with queues that they can't: each process would take what is on its
+/// way in another for lost.
+pub(crate) fn require_one_world(settings: &Settings) -> anyhow::Result<()> {
+    let engines = &settings.engines;
+    if engines.store.is_server() && !engines.broker.is_server() {
+        bail!(
+            "a PostgreSQL store can be shared by several processes, and the embedded broker can't.\n  \
+             Set FLOTILLA_BROKER_URL=amqp://… too, or leave FLOTILLA_STORE_URL unset."
+        );
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,12 +2,13 @@
 
 use anyhow::Result;
 
-use super::{Context, api, fleet};
+use super::{Context, api, fleet, shared};
 use crate::output::meter;
 use crate::settings::Settings;
 
 /// Runs it.
 pub(crate) async fn run(settings: &Settings, context: &Context) -> Result<()> {
+    shared::require_one_world(settings)?;
     let listener = api::bind(settings.listen.for_up()?).await?;
     let engines = fleet::Engines::prepare(settings, context).await?;
     let address = listener.local_addr()?;

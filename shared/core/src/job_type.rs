@@ -24,7 +24,7 @@ pub struct JobType {
     /// The most time that one attempt may take. Default 5 minutes.
     #[serde(default = "five_minutes", with = "crate::job_type::duration")]
     pub timeout: Duration,
-    /// How often an item is attempted before it fails. Default 1.
+    /// How often an item is attempted before it fails. 1, and nothing else until failed items can be retried.
     #[serde(default = "one")]
     pub max_attempts: u16,
 }
@@ -176,6 +176,9 @@ impl JobType {
         }
         if self.max_attempts == 0 {
             return Err("max_attempts must be at least 1".into());
+        }
+        if self.max_attempts > 1 {
+            return Err("max_attempts must be 1: failed items are not retried in this version".into());
         }
         match &self.handler {
             HandlerSpec::Exec(exec) => exec.validate(),

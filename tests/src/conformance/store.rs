@@ -51,6 +51,7 @@ macro_rules! store_suite {
                 concurrency_is_a_bound,
                 concurrent_claims_keep_the_bound,
                 active_batches_are_what_can_move,
+                nobody_hides_the_batches_of_others,
             }
             recovery {
                 a_lease_that_is_over_is_taken_over,

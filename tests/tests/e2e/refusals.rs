@@ -114,3 +114,18 @@ async fn a_misspelt_setting_is_an_error() {
         "{said}"
     );
 }
+
+#[tokio::test]
+async fn a_shared_store_needs_a_shared_broker() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("postgres://someone:s3cret@127.0.0.1:{}/db", free_port());
+    let up = Flotilla::command(["up"])
+        .env("FLOTILLA_STORE_URL", url)
+        .cwd(folder.path());
+    let ended = up.output(folder.path(), PATIENCE).await;
+    let said = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(
+        !ended.status.success() && said.contains("FLOTILLA_BROKER_URL"),
+        "{said}"
+    );
+}

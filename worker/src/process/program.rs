@@ -91,7 +91,9 @@ impl Program {
                 || std::env::var("PATH").unwrap_or_default(),
                 |(_, value)| value.clone(),
             );
-            return format!("was not found in the PATH of this worker ({path})");
+            // For the operator only: the message becomes the item's error, which its submitter reads.
+            tracing::warn!(path, "a handler's program was not found in the PATH");
+            return "was not found in the PATH of this worker".to_owned();
         }
         let path = self.dir.clone().unwrap_or_default().join(&self.name);
         if is_there(path).await {

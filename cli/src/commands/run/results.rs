@@ -70,6 +70,9 @@ impl Out {
                     .with_context(failed)?;
                 file.as_file().sync_all().with_context(failed)?;
                 file.persist(path).with_context(failed)?;
+                // The name too, before the caller removes what the results were made from.
+                let folder = std::fs::File::open(folder_of(path)).with_context(failed)?;
+                folder.sync_all().with_context(failed)?;
                 Ok(())
             }
         }
@@ -85,12 +88,16 @@ impl std::fmt::Display for Out {
     }
 }
 
-/// A new file beside `path`, so that it can be moved there at once, with the permissions that new files have.
-fn beside(path: &Path) -> Result<NamedTempFile> {
-    let folder = match path.parent() {
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
+    }
+}
+
+/// A new file beside `path`, so that it can be moved there at once, with the permissions that new files have.
+fn beside(path: &Path) -> Result<NamedTempFile> {
+    let folder = folder_of(path);
     tempfile::Builder::new()
         .prefix(".flotilla-results-")
         .permissions(Permissions::from_mode(0o666))

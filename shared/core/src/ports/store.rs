@@ -72,8 +72,9 @@ pub enum Opened {
 /// Handing items to the fleet.
 #[async_trait]
 pub trait Dispatch: Send + Sync {
-    /// Batches that are sealed, not final and belong to any space, oldest first: what can be dispatched and what is in
-    /// flight.
+    /// Sealed batches of every space that are not final, oldest first: all that have items in flight, and of each
+    /// space's others in each pool at most `limit`, those that go first. So no number of batches of one space or pool
+    /// hides those of another.
     async fn active_batches(&self, limit: u32) -> Result<Vec<ActiveBatch>>;
 
     /// Claims items for publishing: due redispatches first, then the next ones of the batch. What a grant asks for is

@@ -9,14 +9,22 @@ use crate::rows::{batch_id, count, counters, get, parsed};
 use crate::session::{Client, Operation};
 
 const ACTIVE: &str = "\
-    SELECT b.id, b.space, b.pool, b.priority, b.state, b.total, b.concurrency, b.max_input_bytes, d.next_index,
-           c.version, c.retrying, c.waiting, c.succeeded, c.failed, c.cancelled
-    FROM batches b
-    JOIN batch_counters c ON c.batch_id = b.id
-    JOIN batch_dispatch d ON d.batch_id = b.id
-    WHERE b.state IN ('pending', 'processing', 'paused', 'cancelling')
-    ORDER BY b.id
-    LIMIT $1";
+    SELECT * FROM (
+        SELECT b.id, b.space, b.pool, b.priority, b.state, b.total, b.concurrency, b.max_input_bytes, d.next_index,
+               c.version, c.retrying, c.waiting, c.succeeded, c.failed, c.cancelled,
+               d.next_index > c.retrying + c.waiting + c.succeeded + c.failed + c.cancelled AS in_flight,
+               -- The turn among those of its space and pool that have something left to dispatch.
+               row_number() OVER (
+                   PARTITION BY b.pool, b.space, d.next_index < b.total OR c.retrying > 0
+                   ORDER BY b.priority DESC, b.id
+               ) AS turn
+        FROM batches b
+        JOIN batch_counters c ON c.batch_id = b.id
+        JOIN batch_dispatch d ON d.batch_id = b.id
+        WHERE b.state IN ('pending', 'processing', 'paused', 'cancelling')
+    ) AS active
+    WHERE in_flight OR ((next_index < total OR retrying > 0) AND turn <= $1)
+    ORDER BY id";
 
 pub(super) struct Active {
     pub(super) limit: u32,

@@ -8,14 +8,29 @@ use crate::error::Done;
 use crate::keys::{Micros, Number, database_now};
 use crate::rows::BatchRow;
 
+/// Those with items in flight, and the first ones of each space and pool among those that have something left.
+const ACTIVE: &str = "\
+    WHERE number IN (
+        SELECT number FROM (
+            SELECT number, total, next_index, retrying,
+                   next_index > retrying + waiting + succeeded + failed + cancelled AS in_flight,
+                   row_number() OVER (
+                       PARTITION BY pool, space, next_index < total OR retrying > 0
+                       ORDER BY priority DESC, id
+                   ) AS turn
+            FROM batches
+            JOIN batch_counters ON batch_counters.batch = batches.number
+            JOIN batch_dispatch ON batch_dispatch.batch = batches.number
+            WHERE state IN ('pending', 'processing', 'paused', 'cancelling')
+        )
+        WHERE in_flight OR ((next_index < total OR retrying > 0) AND turn <= :limit)
+    )
+    ORDER BY id";
+
 /// Batches that are sealed and not final, oldest first.
 pub(super) fn list(db: &Connection, limit: u32) -> Done<Vec<ActiveBatch>> {
     let now = Micros(database_now(db)?);
-    let batches = BatchRow::select(
-        db,
-        "WHERE state IN ('pending', 'processing', 'paused', 'cancelling') ORDER BY id LIMIT :limit",
-        named_params! { ":limit": limit },
-    )?;
+    let batches = BatchRow::select(db, ACTIVE, named_params! { ":limit": limit })?;
     batches.into_iter().map(|batch| active(db, batch, now)).collect()
 }
 

@@ -160,6 +160,31 @@ pub async fn concurrent_claims_keep_the_bound(t: Fixture) {
     t.assert_consistent(id).await;
 }
 
+/// However many batches a space or a pool has, those of others are seen.
+pub async fn nobody_hides_the_batches_of_others(t: Fixture) {
+    let mut crowd = Vec::new();
+    for _ in 0..5 {
+        crowd.push(t.sealed(3).await);
+    }
+    let urgent = t.sealed_as(3, |spec| spec.priority = 9).await;
+    let stuck = t
+        .sealed_as(3, |spec| spec.pool = "gpu".parse().expect("a name"))
+        .await;
+    let elsewhere = t.in_space("elsewhere").sealed(3).await;
+    let seen = async || {
+        let active = t.store.active_batches(2).await.expect("reads");
+        active.into_iter().map(|batch| batch.id).collect::<Vec<_>>()
+    };
+    assert_eq!(seen().await, [crowd[0], urgent, stuck, elsewhere]);
+    let claims = t.claim(crowd[0], 3).await;
+    t.publish(&claims).await;
+    assert_eq!(
+        seen().await,
+        [crowd[0], crowd[1], urgent, stuck, elsewhere],
+        "in flight, and so always seen"
+    );
+}
+
 /// What a publisher needs to know to be fair: of every space, oldest first, with what is ready.
 pub async fn active_batches_are_what_can_move(t: Fixture) {
     let elsewhere = t.in_space("elsewhere");
