@@ -107,7 +107,7 @@ struct WorkerFlags {
     /// Items that run at once (FLOTILLA_WORKER_CONCURRENCY) [default: 4 per core, at least 8]
     #[arg(long, value_name = "N")]
     concurrency: Option<u32>,
-    /// Items fetched ahead, per pool (FLOTILLA_WORKER_PREFETCH) [default: 4 per item that runs, 16 to 300]
+    /// Items fetched ahead, per pool (FLOTILLA_WORKER_PREFETCH) [default: up to 4 per item that runs, at most 300]
     #[arg(long, value_name = "N")]
     prefetch: Option<u16>,
     /// The fleets that it belongs to, with commas (FLOTILLA_WORKER_POOLS)
@@ -117,7 +117,8 @@ struct WorkerFlags {
 
 const UP_HELP: &str = "\
 Keeps everything in the data folder: an SQLite database and artifacts. URLs replace single engines, for example
---store-url postgres://… to keep batches in PostgreSQL. Listens on a loopback address only.";
+--progress-url redis://… for the live view. A PostgreSQL store needs a broker that can be shared, too.
+Listens on a loopback address only.";
 
 #[derive(Debug, Args)]
 #[command(after_help = UP_HELP)]

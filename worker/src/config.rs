@@ -34,8 +34,8 @@ pub struct Config {
     pub pools: Vec<Pool>,
     /// How many items it runs at once, over all pools. Default: two per processor, at least four.
     pub concurrency: u32,
-    /// How many deliveries of a pool may be unsettled. Default: four per item that it runs at once, 16 to 300, and no
-    /// fewer than it runs at once.
+    /// How many deliveries of a pool may be unsettled. Default: up to four per item that it runs at once, fewer where
+    /// items may take long.
     pub prefetch: Option<u16>,
     /// How many report queues the deployment has.
     pub shards: u16,

@@ -13,7 +13,7 @@ use crate::output::{self, Form, Output, number, text};
 /// Lists batches, newest first.
 #[derive(Debug, Args)]
 pub(crate) struct Ls {
-    /// Only batches in this state: pending, processing, completed, failed, cancelled, …
+    /// Only batches in this state: pending, processing or completed
     #[arg(long)]
     state: Option<BatchState>,
     /// How many, 1 to 1000

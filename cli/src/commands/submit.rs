@@ -31,7 +31,7 @@ Prints the batch's id. Sent again with the same --idempotency-key, it is the sam
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Submit {
-    /// The items: NDJSON, CSV with a header row, or a JSON array; `-` is stdin
+    /// The items: NDJSON, CSV with a header row, a JSON array, or lines of text; `-` is stdin
     file: PathBuf,
     /// What handles the items: a job type of the server's configuration
     #[arg(long, value_name = "NAME")]

@@ -24,7 +24,7 @@ pub(crate) enum Form {
 /// `--output`.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Output {
-    /// Print a table, or the API's JSON
+    /// Print for people, or the API's JSON [default: table on a terminal, json in a pipe; submit, watch: table]
     #[arg(long, value_enum, value_name = "FORM", help_heading = "Output")]
     output: Option<Form>,
 }

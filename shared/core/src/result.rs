@@ -54,6 +54,6 @@ pub struct ErrorGroup {
     pub fingerprint: String,
     /// How many items.
     pub count: u32,
-    /// The message of one of them.
+    /// The message of the first of them, in input order.
     pub sample: String,
 }

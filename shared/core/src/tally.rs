@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::Counts;
 use crate::histogram::Histogram;
-use crate::ids::BatchId;
+use crate::ids::{BatchId, ItemIndex};
 use crate::outcome::{Ending, ItemError, Outcome};
 use crate::pace::{Eta, Pace};
 use crate::result::{BatchResult, ErrorGroup, ResultSummary};
@@ -62,8 +62,10 @@ pub struct TallyDetail {
 pub struct ErrorTally {
     /// How many.
     pub count: u32,
-    /// The message of the first one.
+    /// The message of the item with the lowest index among them, so that the order of arrival makes no difference.
     pub sample: String,
+    /// That index.
+    pub first: ItemIndex,
 }
 
 impl Tally {
@@ -112,7 +114,7 @@ impl Tally {
                 Ending::Cancelled => self.cancelled += 1,
                 Ending::Failed(error) => {
                     self.failed += 1;
-                    self.detail.count_error(error);
+                    self.detail.count_error(outcome.index, error);
                 }
             }
             // An outcome that nobody ran has no duration.
@@ -185,18 +187,17 @@ impl Tally {
 }
 
 impl TallyDetail {
-    fn count_error(&mut self, error: &ItemError) {
+    fn count_error(&mut self, index: ItemIndex, error: &ItemError) {
         let mut key = error.fingerprint();
         if !self.errors.contains_key(&key) && self.errors.len() >= MAX_ERROR_GROUPS {
             OTHER_ERRORS.clone_into(&mut key);
         }
-        let group = self.errors.entry(key).or_insert_with(|| {
+        let group = self.errors.entry(key).or_default();
+        if group.count == 0 || index < group.first {
             let end = error.message.floor_char_boundary(MAX_SAMPLE);
-            ErrorTally {
-                count: 0,
-                sample: error.message[..end].to_owned(),
-            }
-        });
+            error.message[..end].clone_into(&mut group.sample);
+            group.first = index;
+        }
         group.count += 1;
     }
 
@@ -269,6 +270,12 @@ mod tests {
             prop_assert_eq!(whole.settled(), total);
             let grouped: u32 = result.result_summary.errors.iter().map(|group| group.count).sum();
             prop_assert_eq!(grouped, whole.failed);
+            let mut backwards = Tally::default();
+            backwards.settle(outcomes.iter().rev(), now, now);
+            if result.result_summary.errors.len() <= MAX_ERROR_GROUPS {
+                let summary = backwards.result(BatchId(uuid::Uuid::nil()), total, now, now).result_summary;
+                prop_assert_eq!(&summary, &result.result_summary, "nor does their order");
+            }
             prop_assert!(result.result_summary.errors.len() <= MAX_ERROR_GROUPS + 1);
             prop_assert_eq!(parts.version as usize, outcomes.len().div_ceil(cut));
         }

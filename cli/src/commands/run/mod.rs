@@ -91,7 +91,7 @@ pub(crate) struct Run {
     /// Say nothing but errors
     #[arg(long, short)]
     quiet: bool,
-    /// Print the summary as JSON on stdout, rather than in words on stderr
+    /// Print the summary in words on stderr (table), or as JSON on stdout (json) [default: table]
     #[arg(long, value_enum, value_name = "FORM")]
     output: Option<Form>,
 }
