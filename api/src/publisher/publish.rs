@@ -36,7 +36,7 @@ impl Publishing {
     /// Publishes `claims`, whose lease ends at `deadline`, and marks them published. What can't be published in time is
     /// left to whoever takes the lease over: publishing past it would race with them.
     pub(super) async fn publish(&self, claims: Vec<Claim>, deadline: Instant) {
-        // Apart, so that a pool whose queue is broken neither holds up nor repeats the items of another.
+        // Apart, so that a pool whose queue is broken does not repeat the items of another.
         let mut pools: HashMap<Pool, Vec<Claim>> = HashMap::new();
         for claim in claims {
             pools.entry(claim.spec.pool.clone()).or_default().push(claim);
