@@ -51,6 +51,19 @@ impl Planner {
         budget: u32,
         weight: impl Fn(&Space) -> u32,
     ) -> Vec<Grant> {
+        self.plan_within(candidates, budget, weight, |_, items| items)
+    }
+
+    /// The same under limits that candidates share: `admit` answers how many of so many items of a batch may go, and
+    /// counts them. What it refuses goes to others; whose turn it was goes first in the next plan, so that what is
+    /// scarce is shared as fairly as the budget.
+    pub fn plan_within(
+        &mut self,
+        candidates: &[Candidate],
+        budget: u32,
+        weight: impl Fn(&Space) -> u32,
+        mut admit: impl FnMut(BatchId, u32) -> u32,
+    ) -> Vec<Grant> {
         let mut spaces: BTreeMap<&Space, Backlog> = BTreeMap::new();
         for candidate in candidates.iter().filter(|candidate| candidate.ready > 0) {
             spaces.entry(&candidate.space).or_default().add(candidate);
@@ -62,6 +75,7 @@ impl Planner {
 
         let mut grants = Grants::default();
         let mut left = budget;
+        let mut refused: Option<Space> = None;
         let mut ring: Vec<&Space> = spaces.keys().copied().collect();
         // Start where the last plan stopped.
         let start = self
@@ -87,10 +101,16 @@ impl Planner {
                 self.last_batch
                     .entry(space.clone())
                     .or_insert(BatchId(uuid::Uuid::nil())),
+                &mut admit,
             );
             left -= served;
             self.next_space = Some(space.clone());
-            if backlog.ready == 0 {
+            if backlog.levels.is_empty() {
+                if backlog.refused && served < deficit {
+                    // A limit ended the visit: it goes on in the next plan.
+                    self.deficits.insert(space.clone(), deficit - served);
+                    refused.get_or_insert_with(|| space.clone());
+                }
                 ring.remove(turn);
                 self.next_space = ring.get(turn % ring.len().max(1)).map(|next| (*next).clone());
             } else if served < deficit {
@@ -100,6 +120,9 @@ impl Planner {
                 turn += 1;
                 self.next_space = Some(ring[turn % ring.len()].clone());
             }
+        }
+        if refused.is_some() {
+            self.next_space = refused;
         }
         grants.0
     }
@@ -113,14 +136,14 @@ impl Planner {
 /// What one space could dispatch.
 #[derive(Default)]
 struct Backlog {
-    ready: u32,
+    /// Some of it may not go.
+    refused: bool,
     /// By priority, highest last.
     levels: BTreeMap<i16, Vec<(BatchId, u32)>>,
 }
 
 impl Backlog {
     fn add(&mut self, candidate: &Candidate) {
-        self.ready = self.ready.saturating_add(candidate.ready);
         self.levels
             .entry(candidate.priority)
             .or_default()
@@ -138,8 +161,15 @@ impl Backlog {
         }
     }
 
-    /// Serves up to `allowed` items: the highest priority first, batches of one level in equal slices.
-    fn serve(&mut self, allowed: u32, grants: &mut Grants, last: &mut BatchId) -> u32 {
+    /// Serves up to `allowed` items: the highest priority first, batches of one level in equal slices. A batch of which
+    /// `admit` refuses items has no more to give.
+    fn serve(
+        &mut self,
+        allowed: u32,
+        grants: &mut Grants,
+        last: &mut BatchId,
+        admit: &mut impl FnMut(BatchId, u32) -> u32,
+    ) -> u32 {
         let mut left = allowed;
         while left > 0 {
             let Some(mut level) = self.levels.last_entry() else {
@@ -148,12 +178,15 @@ impl Backlog {
             let queue = level.get_mut();
             let slice = (left / queue.len() as u32).max(1);
             let (batch, ready) = queue[0];
-            let items = ready.min(slice).min(left);
-            grants.add(batch, items);
-            *last = batch;
-            left -= items;
-            self.ready -= items;
-            if items == ready {
+            let wanted = ready.min(slice).min(left);
+            let items = admit(batch, wanted).min(wanted);
+            if items > 0 {
+                grants.add(batch, items);
+                *last = batch;
+                left -= items;
+            }
+            if items < wanted || items == ready {
+                self.refused |= items < wanted;
                 queue.remove(0);
             } else {
                 queue[0].1 -= items;
@@ -251,6 +284,48 @@ mod tests {
         let grants = planner.plan(&candidates, 200, |_| 1);
         assert_eq!(granted(&grants, 2), 0);
         assert!(granted(&grants, 1).abs_diff(granted(&grants, 3)) <= QUANTUM);
+    }
+
+    #[test]
+    fn what_a_limit_refuses_goes_to_others_and_is_shared_over_time() {
+        let mut planner = Planner::default();
+        // The first three share a limit that lets one item go per plan; the last one is free.
+        let candidates = [
+            candidate("a", 1, 0, 100_000),
+            candidate("b", 2, 0, 100_000),
+            candidate("b", 3, 0, 100_000),
+            candidate("c", 4, 0, 100_000),
+        ];
+        let mut sums = [0; 4];
+        for _ in 0..960 {
+            let mut room = 1;
+            let grants = planner.plan_within(
+                &candidates,
+                100,
+                |_| 1,
+                |batch, items| {
+                    if batch == BatchId(Uuid::from_u128(4)) {
+                        return items;
+                    }
+                    let items = items.min(room);
+                    room -= items;
+                    items
+                },
+            );
+            assert_eq!(
+                grants.iter().map(|grant| grant.items).sum::<u32>(),
+                100,
+                "nothing is left idle"
+            );
+            for (batch, sum) in sums.iter_mut().enumerate() {
+                *sum += granted(&grants, batch as u128 + 1);
+            }
+        }
+        assert!(sums[0].abs_diff(480) <= QUANTUM, "{sums:?}");
+        assert!(
+            sums[1].abs_diff(240) <= QUANTUM && sums[2].abs_diff(240) <= QUANTUM,
+            "{sums:?}"
+        );
     }
 
     proptest! {

@@ -18,11 +18,13 @@ pub fn fingerprint(kind: &str, message: &str) -> String {
 }
 
 /// Replaces what varies between two occurrences of one error: words with a digit in them (numbers, ids, hashes, dates)
-/// become `#`, quoted text becomes `"…"`, white space becomes one space.
+/// become `#`, quoted text becomes `"…"`, white space becomes one space. A number that says what went wrong stays: that of
+/// an HTTP status, an exit code or a signal.
 #[must_use]
 pub fn normalise(message: &str) -> String {
     let mut out = String::with_capacity(message.len());
     let mut rest = message.trim();
+    let mut before = "";
     while let Some(first) = rest.chars().next() {
         let taken = if first.is_whitespace() {
             out.push(' ');
@@ -33,11 +35,9 @@ pub fn normalise(message: &str) -> String {
         } else if is_word(first) {
             let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
             let word = &rest[..end];
-            out.push_str(if word.contains(|c: char| c.is_ascii_digit()) {
-                "#"
-            } else {
-                word
-            });
+            let varies = word.contains(|c: char| c.is_ascii_digit()) && !is_code(before, word);
+            out.push_str(if varies { "#" } else { word });
+            before = word;
             Some(end)
         } else {
             out.push(first);
@@ -46,6 +46,14 @@ pub fn normalise(message: &str) -> String {
         rest = &rest[taken.unwrap_or(rest.len())..];
     }
     out
+}
+
+/// True for the 503 of `HTTP 503`.
+fn is_code(before: &str, word: &str) -> bool {
+    const NAMES: [&str; 5] = ["http", "status", "code", "signal", "errno"];
+    word.len() <= 3
+        && word.bytes().all(|c| c.is_ascii_digit())
+        && NAMES.iter().any(|name| before.eq_ignore_ascii_case(name))
 }
 
 fn is_word(c: char) -> bool {
@@ -73,6 +81,14 @@ mod tests {
             fingerprint("handler", "not found"),
             fingerprint("handler", "not allowed")
         );
+    }
+
+    #[test]
+    fn a_code_says_what_went_wrong() {
+        assert_eq!(normalise("HTTP 503: retry in 17 s"), "HTTP 503: retry in # s");
+        assert_eq!(normalise("exit code 65 after row 65"), "exit code 65 after row #");
+        assert_eq!(normalise("killed by signal 9"), "killed by signal 9");
+        assert_eq!(normalise("code 123456, status 2x"), "code #, status #");
     }
 
     proptest::proptest! {

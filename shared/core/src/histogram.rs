@@ -20,6 +20,17 @@ impl Histogram {
         *count = count.saturating_add(1);
     }
 
+    /// Takes one duration back that was counted.
+    pub fn forget(&mut self, us: u64) {
+        let bucket = bucket(us);
+        if let Some(count) = self.0.get_mut(&bucket) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.0.remove(&bucket);
+            }
+        }
+    }
+
     /// The duration that `share` (0 to 1) of all are at or under, in microseconds. `None` when nothing was recorded.
     #[must_use]
     pub fn percentile(&self, share: f64) -> Option<u64> {

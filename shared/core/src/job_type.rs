@@ -6,14 +6,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Pool;
+use crate::limits::{Ceiling, Ceilings, Scope};
+use crate::retry::Backoff;
 
 /// All job types of a deployment, by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobTypes(BTreeMap<String, JobType>);
 
 /// A job type: `[job_types.NAME]` in `flotilla.toml`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobType {
     /// What handles an item.
@@ -24,13 +26,37 @@ pub struct JobType {
     /// The most time that one attempt may take. Default 5 minutes.
     #[serde(default = "five_minutes", with = "crate::job_type::duration")]
     pub timeout: Duration,
-    /// How often an item is attempted before it fails. 1, and nothing else until failed items can be retried.
+    /// How often an item is attempted before it fails. Default 1: nothing is repeated unless it is known to be safe.
     #[serde(default = "one")]
     pub max_attempts: u16,
+    /// How long an item rests between two attempts.
+    #[serde(default)]
+    pub backoff: Backoff,
+    /// How long an item may wait for a callback. Without it, the handler can't answer that it waits.
+    #[serde(
+        default,
+        with = "crate::job_type::optional_duration",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub callback_timeout: Option<Duration>,
+    /// The most items in flight at once, over all batches, spaces and workers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// The most items dispatched per second, over all batches and spaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_per_s: Option<f64>,
+    /// The most items that one worker runs at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_concurrency: Option<u32>,
 }
 
-/// The longest timeout: RabbitMQ closes the channel of a delivery that is unacknowledged for 30 minutes.
-pub const MAX_TIMEOUT: Duration = Duration::from_secs(25 * 60);
+/// The longest timeout of an attempt. Longer than RabbitMQ lets a delivery be unacknowledged: see
+/// [`Verdict::Leased`](crate::message::Verdict::Leased).
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The longest that an item may wait for a callback.
+pub const MAX_CALLBACK_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The most attempts.
+pub const MAX_ATTEMPTS: u16 = 1_000;
 
 /// What handles an item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +64,7 @@ pub const MAX_TIMEOUT: Duration = Duration::from_secs(25 * 60);
 pub enum HandlerSpec {
     /// Answers with its input.
     Echo {},
-    /// Sleeps the item's `ms` milliseconds; fails if its `fail` is true or a text.
+    /// Sleeps the item's `ms` milliseconds, and then ends as the item says: see `docs/job-types.md`.
     Sleep {},
     /// Runs a command on the worker's machine.
     Exec(ExecSpec),
@@ -70,6 +96,19 @@ pub struct ExecSpec {
     /// Variables for the command, on top of the worker's own environment without `FLOTILLA_*`.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// Exit codes that say that the item can't succeed, however often it is attempted. Default: 64 and 65, which
+    /// `sysexits.h` calls wrong usage and wrong data.
+    #[serde(default = "usage_and_data")]
+    pub permanent_exit_codes: Vec<u8>,
+    /// The exit code that says that something else will complete the item by callback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_exit_code: Option<u8>,
+    /// The most memory that a process may map, in bytes. In configuration as in `"512MiB"`.
+    #[serde(default, with = "optional_byte_size", skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Where `mode` is `lines`: a line is an object that says which item and attempt it is, with the item in its `input`.
+    #[serde(default)]
+    pub envelope: bool,
 }
 
 /// How a command meets its items.
@@ -133,6 +172,17 @@ impl JobTypes {
         self.0.extend(other.0);
     }
 
+    /// Adds the ceilings of all of them to `ceilings`.
+    pub fn add_ceilings(&self, ceilings: &mut Ceilings) {
+        for (name, job_type) in self.iter() {
+            let ceiling = Ceiling {
+                concurrency: job_type.concurrency,
+                rate_per_s: job_type.rate_per_s,
+            };
+            ceilings.insert(Scope::JobType(name.to_owned()), ceiling);
+        }
+    }
+
     /// Checks what the types alone can't say.
     ///
     /// # Errors
@@ -164,21 +214,38 @@ impl JobType {
             pool: Pool::default(),
             timeout: five_minutes(),
             max_attempts: one(),
+            backoff: Backoff::default(),
+            callback_timeout: None,
+            concurrency: None,
+            rate_per_s: None,
+            worker_concurrency: None,
         }
     }
 
     fn validate(&self) -> Result<(), String> {
         if self.timeout.is_zero() || self.timeout > MAX_TIMEOUT {
             return Err(format!(
-                "timeout must be over 0 and at most {} minutes",
-                MAX_TIMEOUT.as_secs() / 60
+                "timeout must be over 0 and at most {} days",
+                MAX_TIMEOUT.as_secs() / 86_400
             ));
         }
-        if self.max_attempts == 0 {
-            return Err("max_attempts must be at least 1".into());
+        if !(1..=MAX_ATTEMPTS).contains(&self.max_attempts) {
+            return Err(format!("max_attempts must be from 1 to {MAX_ATTEMPTS}"));
         }
-        if self.max_attempts > 1 {
-            return Err("max_attempts must be 1: failed items are not retried in this version".into());
+        if self
+            .callback_timeout
+            .is_some_and(|timeout| timeout.is_zero() || timeout > MAX_CALLBACK_TIMEOUT)
+        {
+            return Err(format!(
+                "callback_timeout must be over 0 and at most {} days",
+                MAX_CALLBACK_TIMEOUT.as_secs() / 86_400
+            ));
+        }
+        if self.concurrency == Some(0) || self.worker_concurrency == Some(0) {
+            return Err("concurrency and worker_concurrency must be at least 1".into());
+        }
+        if self.rate_per_s.is_some_and(|rate| !is_rate(rate)) {
+            return Err("rate_per_s must be over 0".into());
         }
         match &self.handler {
             HandlerSpec::Exec(exec) => exec.validate(),
@@ -206,10 +273,23 @@ impl ExecSpec {
             max_output_bytes: one_mebibyte(),
             dir: None,
             env: BTreeMap::new(),
+            permanent_exit_codes: usage_and_data(),
+            waiting_exit_code: None,
+            memory: None,
+            envelope: false,
         }
     }
 
     fn validate(&self) -> Result<(), String> {
+        self.validate_exits()?;
+        if self.memory.is_some_and(|memory| memory < MIN_MEMORY) {
+            return Err("handler.memory must be at least 1MiB".into());
+        }
+        if self.envelope && self.mode != ExecMode::Lines {
+            return Err(
+                "handler.envelope is for mode = \"lines\": a command has the same in its environment".into(),
+            );
+        }
         match self.command.as_slice() {
             [] => Err("handler.command is empty".into()),
             [program, ..] if program.trim().is_empty() => Err("handler.command names no program".into()),
@@ -217,6 +297,23 @@ impl ExecSpec {
             command if self.mode == ExecMode::Lines && command.iter().any(|part| has_placeholder(part)) => {
                 Err("handler.command can't have placeholders where mode = \"lines\": the process outlives the item".into())
             }
+            _ => Ok(()),
+        }
+    }
+
+    fn validate_exits(&self) -> Result<(), String> {
+        if self.waiting_exit_code.is_some() && self.mode == ExecMode::Lines {
+            return Err(
+                "handler.waiting_exit_code is for commands: where mode = \"lines\", a line says {\"waiting\": true}".into(),
+            );
+        }
+        if self.permanent_exit_codes.contains(&0) || self.waiting_exit_code == Some(0) {
+            return Err("handler: exit code 0 means success, and nothing else".into());
+        }
+        match self.waiting_exit_code {
+            Some(code) if self.permanent_exit_codes.contains(&code) => Err(format!(
+                "handler: exit code {code} can't be both the waiting_exit_code and one of the permanent_exit_codes"
+            )),
             _ => Ok(()),
         }
     }
@@ -239,6 +336,12 @@ impl HttpSpec {
     }
 }
 
+/// A rate that makes sense: over 0, and a number.
+#[must_use]
+pub fn is_rate(rate: f64) -> bool {
+    rate.is_finite() && rate > 0.0
+}
+
 fn five_minutes() -> Duration {
     Duration::from_secs(300)
 }
@@ -251,7 +354,14 @@ fn one_mebibyte() -> u64 {
     1 << 20
 }
 
-/// Durations in configuration: `"250ms"`, `"30s"`, `"5m"`, `"1h"`, or a number of seconds.
+fn usage_and_data() -> Vec<u8> {
+    vec![64, 65]
+}
+
+/// No program starts with less.
+const MIN_MEMORY: u64 = 1 << 20;
+
+/// Durations in configuration: `"250ms"`, `"30s"`, `"5m"`, `"1h"`, `"7d"`, or a number of seconds.
 pub mod duration {
     use std::time::Duration;
 
@@ -272,6 +382,7 @@ pub mod duration {
             "" | "s" => 1.0,
             "m" | "min" => 60.0,
             "h" => 3600.0,
+            "d" => 86_400.0,
             _ => {
                 return Err(format!(
                     "{text:?} is not a duration: expected something like \"250ms\", \"30s\", \"5m\" or \"1h\""
@@ -312,15 +423,156 @@ pub mod duration {
     }
 }
 
+/// [`duration`]s that may be left out.
+pub mod optional_duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    struct Wrapped(#[serde(with = "super::duration")] Duration);
+
+    /// Writes one.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    #[expect(clippy::ref_option, reason = "the signature that serde wants")]
+    pub fn serialize<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => super::duration::serialize(value, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// Where there is one and it is malformed.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Option::<Wrapped>::deserialize(deserializer).map(|value| value.map(|Wrapped(value)| value))
+    }
+}
+
+/// Sizes in configuration that may be left out: `"512MiB"`, `"2GiB"`, `"100MB"`, or a number of bytes.
+pub mod optional_byte_size {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    const UNITS: [(&str, u64); 8] = [
+        ("", 1),
+        ("B", 1),
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("kB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+    ];
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// Where the text is no whole number with a unit.
+    pub fn parse(text: &str) -> Result<u64, String> {
+        let text = text.trim();
+        let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(unit_at);
+        let per_unit = UNITS
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(unit.trim()))
+            .map(|(_, bytes)| *bytes);
+        let bytes = number.parse().ok().zip(per_unit);
+        bytes
+            .and_then(|(number, per_unit): (u64, u64)| number.checked_mul(per_unit))
+            .ok_or_else(|| format!("{text:?} is not a size: expected something like \"512MiB\" or \"2GiB\""))
+    }
+
+    /// Writes one for people, in the largest unit that it is a whole number of.
+    #[must_use]
+    pub fn text(bytes: u64) -> String {
+        let binary = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        let fits = binary.iter().find(|(unit, _)| bytes > 0 && bytes % unit == 0);
+        fits.map_or_else(
+            || bytes.to_string(),
+            |(unit, name)| format!("{}{name}", bytes / unit),
+        )
+    }
+
+    /// Writes one.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    #[expect(clippy::ref_option, reason = "the signature that serde wants")]
+    pub fn serialize<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(bytes) => serializer.serialize_str(&text(*bytes)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// Where there is one and it is malformed.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Raw {
+            Bytes(u64),
+            Text(String),
+        }
+        match Option::<Raw>::deserialize(deserializer)? {
+            None => Ok(None),
+            Some(Raw::Bytes(bytes)) => Ok(Some(bytes)),
+            Some(Raw::Text(text)) => parse(&text).map(Some).map_err(de::Error::custom),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        use optional_byte_size::{parse, text};
+        assert_eq!(parse("512MiB"), Ok(512 << 20));
+        assert_eq!(parse(" 2 gib"), Ok(2 << 30));
+        assert_eq!(parse("100MB"), Ok(100_000_000));
+        assert_eq!(parse("4096"), Ok(4096));
+        for bad in ["", "MiB", "1.5GiB", "-1", "9 apples", "99999999999GiB"] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+        for bytes in [1_000, 1536, 512 << 20, 3 << 30] {
+            assert_eq!(parse(&text(bytes)), Ok(bytes));
+        }
+        assert_eq!(text(512 << 20), "512MiB");
+    }
+
+    #[test]
+    fn what_an_exit_code_means_is_said_once() {
+        let refused = |change: fn(&mut ExecSpec)| {
+            let mut spec = ExecSpec::new(vec!["true".into()]);
+            change(&mut spec);
+            spec.validate().unwrap_err()
+        };
+        assert!(refused(|spec| spec.waiting_exit_code = Some(0)).contains("exit code 0"));
+        assert!(refused(|spec| spec.permanent_exit_codes.push(0)).contains("exit code 0"));
+        assert!(refused(|spec| spec.waiting_exit_code = Some(65)).contains("65 can't be both"));
+        let lines = refused(|spec| {
+            spec.mode = ExecMode::Lines;
+            spec.waiting_exit_code = Some(75);
+        });
+        assert!(lines.contains("a line says"), "{lines}");
+        assert!(refused(|spec| spec.memory = Some(1)).contains("1MiB"));
+        assert!(refused(|spec| spec.envelope = true).contains("lines"));
+    }
 
     #[test]
     fn durations_have_units() {
         assert_eq!(duration::parse("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration::parse("1.5 m"), Ok(Duration::from_secs(90)));
         assert_eq!(duration::parse("7"), Ok(Duration::from_secs(7)));
+        assert_eq!(duration::parse("7d"), Ok(MAX_TIMEOUT));
         for bad in ["", "s", "5 parsecs", "-3s", "1e99h"] {
             assert!(duration::parse(bad).is_err(), "{bad:?}");
         }

@@ -11,9 +11,13 @@
 //! [`ports::store::Ledger`], which moves the batch's [`tally::Tally`]; when that is full, a [`result::BatchResult`]
 //! exists in the same transaction.
 
+pub mod attempt;
 pub mod batch;
 pub mod clock;
+pub mod command;
+pub mod dead_letter;
 pub mod error;
+pub mod explain;
 pub mod fair;
 pub mod fingerprint;
 pub mod histogram;
@@ -21,11 +25,15 @@ pub mod ids;
 pub mod item;
 pub mod job_type;
 pub mod json;
+pub mod limits;
 pub mod message;
 pub mod outcome;
 pub mod pace;
+pub mod place;
 pub mod ports;
+pub mod record;
 pub mod result;
+pub mod retry;
 pub mod shard;
 pub mod snapshot;
 pub mod tally;

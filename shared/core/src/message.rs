@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{BatchId, ItemIndex, Pool, Space, WorkerId};
 use crate::json::Json;
-use crate::outcome::{Ending, ItemError, Outcome, Output};
+use crate::attempt::Attempt;
+use crate::outcome::{ItemError, Output};
 use crate::worker::WorkerStatus;
 
 /// The version of the contract. A message of another version is not touched by this program.
@@ -35,6 +36,13 @@ pub struct ItemMessage {
     pub pool: Pool,
     /// W3C trace context.
     pub traceparent: Option<String>,
+    /// The [`Snapshot::epoch`](crate::snapshot::Snapshot::epoch) of the batch when it was dispatched: of a later one, it
+    /// is given back unless it has started.
+    pub epoch: u32,
+    /// Workers were lost with it: it goes through the isolation queue, and runs while nothing else does.
+    pub isolated: bool,
+    /// Where to complete it, should it have to wait: a URL with a token.
+    pub callback: Option<String>,
     /// What the handler gets.
     pub input: Json,
 }
@@ -60,9 +68,10 @@ impl ItemMessage {
             (header::POOL, self.pool.into()),
             (header::JOB_TYPE, self.job_type),
         ]);
-        if let Some(traceparent) = self.traceparent {
-            headers.insert(header::TRACEPARENT, traceparent);
-        }
+        headers.extend(self.traceparent.map(|value| (header::TRACEPARENT, value)));
+        headers.extend(self.callback.map(|value| (header::CALLBACK, value)));
+        headers.extend((self.epoch > 0).then(|| (header::EPOCH, self.epoch.to_string())));
+        headers.extend(self.isolated.then(|| (header::ISOLATED, true.to_string())));
         (headers, self.input)
     }
 
@@ -75,6 +84,12 @@ impl ItemMessage {
             let text = text.ok_or_else(|| Malformed(format!("header {name} is missing")))?;
             text.parse()
                 .map_err(|_| Malformed(format!("header {name} has the value {text:?}")))
+        }
+        fn optional<T: std::str::FromStr>(
+            name: &'static str,
+            text: Option<String>,
+        ) -> Result<Option<T>, Malformed> {
+            text.map(|text| parsed(name, Some(text))).transpose()
         }
         let version: u32 = parsed(header::VERSION, get(header::VERSION))?;
         if version != VERSION {
@@ -92,6 +107,9 @@ impl ItemMessage {
             pool: parsed(header::POOL, get(header::POOL))?,
             job_type: parsed(header::JOB_TYPE, get(header::JOB_TYPE))?,
             traceparent: get(header::TRACEPARENT),
+            epoch: optional(header::EPOCH, get(header::EPOCH))?.unwrap_or_default(),
+            isolated: optional(header::ISOLATED, get(header::ISOLATED))?.unwrap_or_default(),
+            callback: get(header::CALLBACK),
             input: Json::parse_bytes(body)
                 .map_err(|error| Malformed(format!("the body is not JSON: {error}")))?,
         })
@@ -121,8 +139,14 @@ pub mod header {
     pub const POOL: &str = "flotilla-pool";
     /// Job type. Also the AMQP property `type`.
     pub const JOB_TYPE: &str = "flotilla-job-type";
-    /// W3C trace context.
+    /// W3C trace context. Optional, as are the following.
     pub const TRACEPARENT: &str = "traceparent";
+    /// The batch's epoch at dispatch, where it is not 0.
+    pub const EPOCH: &str = "flotilla-epoch";
+    /// `true` where the item runs alone.
+    pub const ISOLATED: &str = "flotilla-isolated";
+    /// Where to complete the item.
+    pub const CALLBACK: &str = "flotilla-callback";
 }
 
 /// A message that does not follow the contract.
@@ -219,14 +243,50 @@ pub struct ItemReport {
     pub traceparent: Option<String>,
 }
 
-/// How an attempt went, decided where it is understood: by the handler.
+/// How an attempt went, decided where it is understood: by the handler, or by the worker around it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The handler's answer.
     Done(Output),
-    /// The item can't succeed.
+    /// The item can't succeed, however often it is attempted.
     Fail(ItemError),
+    /// The attempt failed; another one may succeed. The last attempt fails the item.
+    Retry {
+        /// Why it failed.
+        error: ItemError,
+        /// Not before so many milliseconds have passed. Without it, the backoff of the batch decides.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after_ms: Option<u64>,
+    },
+    /// Something else will complete the item by callback. Told again, it renews the time that it has.
+    Waiting(Waiting),
+    /// The item takes long: the worker goes on with it while its delivery is settled, and says so again before the time
+    /// is over. Then the attempt has failed.
+    Leased {
+        /// For so many milliseconds.
+        ttl_ms: u64,
+    },
+    /// Stopped, or never begun, because its batch is cancelled.
+    Cancelled,
+    /// Not begun, and given back: its batch is paused, or was given tighter limits.
+    Released,
+    /// Not begun: workers were lost with it before. It is dispatched again, as another attempt and to run alone.
+    Lost,
+}
+
+/// How an item waits.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// For at most so many milliseconds. Without it, and at most, the callback timeout of the batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// How far it is, 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<u8>,
+    /// What it does, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 impl From<Result<Json, ItemError>> for Verdict {
@@ -240,18 +300,14 @@ impl From<Result<Json, ItemError>> for Verdict {
 }
 
 impl ItemReport {
-    /// The outcome that this report makes final.
+    /// What `worker` tells the ledger with it.
     #[must_use]
-    pub fn into_outcome(self, worker: WorkerId) -> Outcome {
-        Outcome {
+    pub fn into_attempt(self, worker: WorkerId) -> Attempt {
+        Attempt {
             batch: self.batch,
             index: self.index,
             attempt: self.attempt,
-            ending: match self.verdict {
-                Verdict::Done(output) => Ending::Succeeded(output),
-                // Reports of other programs do not go through `new`.
-                Verdict::Fail(error) => Ending::Failed(ItemError::new(error.kind, error.message)),
-            },
+            verdict: self.verdict,
             started_at: self.started_at,
             duration_us: self.duration_us,
             worker: Some(worker),
@@ -275,6 +331,9 @@ mod tests {
             job_type: "thumb nail".into(),
             pool: Pool::default(),
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+            epoch: 3,
+            isolated: true,
+            callback: Some("http://127.0.0.1:7400/v1/callbacks/abc".into()),
             input: Json::parse(r#"{"path": "a.png"}"#).unwrap(),
         }
     }
@@ -298,6 +357,9 @@ mod tests {
         assert!(read(&headers, "{").contains("not JSON"));
         headers.insert(header::INDEX, "-1".into());
         assert!(read(&headers, "{}").contains("flotilla-index has the value \"-1\""));
+        headers.insert(header::INDEX, "1".into());
+        headers.insert(header::EPOCH, "last".into());
+        assert!(read(&headers, "{}").contains("flotilla-epoch has the value \"last\""));
         headers.insert(header::VERSION, "2".into());
         assert!(read(&headers, "{}").contains("contract version 2"));
     }
@@ -325,6 +387,21 @@ mod tests {
                     Verdict::Fail(ItemError::new(ItemErrorKind::Timeout, "took over 30 s")),
                 ),
             ],
+        );
+        let verdicts = [
+            Verdict::Retry {
+                error: ItemError::new(ItemErrorKind::Handler, "HTTP 503"),
+                after_ms: Some(2_000),
+            },
+            Verdict::Waiting(Waiting::default()),
+            Verdict::Leased { ttl_ms: 90_000 },
+            Verdict::Cancelled,
+            Verdict::Released,
+            Verdict::Lost,
+        ];
+        assert_eq!(
+            serde_json::to_string(&verdicts).unwrap(),
+            r#"[{"retry":{"error":{"kind":"handler","message":"HTTP 503"},"after_ms":2000}},{"waiting":{}},{"leased":{"ttl_ms":90000}},"cancelled","released","lost"]"#
         );
         let body = String::from_utf8(report.encode().unwrap()).unwrap();
         let base = r#""batch":"00000000-0000-0000-0000-000000000007""#;

@@ -72,15 +72,10 @@ impl ItemError {
     /// An error; a message that is too long is cut at a character.
     #[must_use]
     pub fn new(kind: ItemErrorKind, message: impl Into<String>) -> Self {
-        let mut message: String = message.into();
-        // PostgreSQL's text can't hold it.
-        message.retain(|c| c != '\0');
-        if message.len() > Self::MAX_MESSAGE {
-            let cut = message.floor_char_boundary(Self::MAX_MESSAGE - '…'.len_utf8());
-            message.truncate(cut);
-            message.push('…');
+        Self {
+            kind,
+            message: kept(message.into()),
         }
-        Self { kind, message }
     }
 
     /// Equal for errors that differ only in numbers, ids and quoted values.
@@ -88,6 +83,18 @@ impl ItemError {
     pub fn fingerprint(&self) -> String {
         fingerprint(self.kind.as_str(), &self.message)
     }
+}
+
+/// What is kept of a message: all that every database can hold, up to [`ItemError::MAX_MESSAGE`] bytes.
+pub(crate) fn kept(mut message: String) -> String {
+    // PostgreSQL's text can't hold it.
+    message.retain(|c| c != '\0');
+    if message.len() > ItemError::MAX_MESSAGE {
+        let cut = message.floor_char_boundary(ItemError::MAX_MESSAGE - '…'.len_utf8());
+        message.truncate(cut);
+        message.push('…');
+    }
+    message
 }
 
 /// How an item ended.
@@ -102,6 +109,12 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// Failed with `error`, cut to what is kept: reports of other programs do not go through [`ItemError::new`].
+    #[must_use]
+    pub fn failed(error: ItemError) -> Self {
+        Self::Failed(ItemError::new(error.kind, error.message))
+    }
+
     /// The item's terminal state.
     #[must_use]
     pub fn state(&self) -> ItemState {
@@ -120,7 +133,7 @@ pub struct Outcome {
     pub batch: BatchId,
     /// The item.
     pub index: ItemIndex,
-    /// Which attempt it was, from 1.
+    /// Which attempt it was, from 1; 0 where the item was never dispatched.
     pub attempt: u16,
     /// How it ended.
     pub ending: Ending,

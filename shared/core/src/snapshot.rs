@@ -29,6 +29,9 @@ pub struct Snapshot {
     pub rate_per_s: f64,
     /// When it will be done, where that can be said.
     pub eta: Option<Eta>,
+    /// Grows when the batch gets tighter limits: workers give back what they hold of it from an earlier epoch and have
+    /// not started.
+    pub epoch: u32,
     /// The version of the store's counts that this shows.
     pub version: u64,
     /// When its upload began.
@@ -57,6 +60,7 @@ impl Snapshot {
             percent: counts.percent(),
             rate_per_s: batch.rate_per_s,
             eta: batch.eta,
+            epoch: batch.epoch,
             version: batch.version,
             created_at: batch.created_at,
             started_at: batch.started_at,
@@ -73,7 +77,17 @@ impl Snapshot {
             space: self.space.clone(),
             version: self.version,
             state: self.state,
+            epoch: self.epoch,
             percent: self.percent,
+        }
+    }
+
+    /// What workers need to know.
+    #[must_use]
+    pub fn steering(&self) -> Steering {
+        Steering {
+            state: self.state,
+            epoch: self.epoch,
         }
     }
 }
@@ -89,6 +103,37 @@ pub struct Event {
     pub version: u64,
     /// Its state at that version.
     pub state: BatchState,
+    /// Its epoch at that version.
+    #[serde(default)]
+    pub epoch: u32,
     /// Share of settled items at that version.
     pub percent: f64,
+}
+
+/// What a worker needs to know of a batch before it starts an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Steering {
+    /// Where it stands.
+    pub state: BatchState,
+    /// See [`Snapshot::epoch`].
+    pub epoch: u32,
+}
+
+impl Steering {
+    /// Of a batch that does not exist any more: what is left of it anywhere is not to be run, whatever its epoch.
+    pub const GONE: Self = Self {
+        state: BatchState::Cancelled,
+        epoch: u32::MAX,
+    };
+}
+
+impl Event {
+    /// What workers need to know.
+    #[must_use]
+    pub fn steering(&self) -> Steering {
+        Steering {
+            state: self.state,
+            epoch: self.epoch,
+        }
+    }
 }

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::batch::Counts;
 use crate::histogram::Histogram;
 use crate::ids::{BatchId, ItemIndex};
+use crate::item::ItemState;
 use crate::outcome::{Ending, ItemError, Outcome};
 use crate::pace::{Eta, Pace};
+use crate::place::Whereabouts;
 use crate::result::{BatchResult, ErrorGroup, ResultSummary};
 
 /// Error groups kept per batch; the occurrences of further ones are counted under [`OTHER_ERRORS`].
@@ -27,8 +29,10 @@ const MAX_SAMPLE: usize = 500;
 pub struct Tally {
     /// Grows by one with every transaction that changes anything readers see.
     pub version: u64,
-    /// Items whose next attempt is due later, or that wait to be dispatched again.
+    /// Items whose next attempt is due, now or later.
     pub retrying: u32,
+    /// Items that were dispatched and came back without being run: pending again.
+    pub returned: u32,
     /// Items that something else will complete.
     pub waiting: u32,
     /// Items done.
@@ -79,7 +83,57 @@ impl Tally {
     /// items were ever dispatched.
     #[must_use]
     pub fn in_flight(&self, next_index: u32) -> u32 {
-        next_index.saturating_sub(self.settled() + self.retrying + self.waiting)
+        next_index.saturating_sub(self.settled() + self.retrying + self.returned + self.waiting)
+    }
+
+    /// An item moved. Whoever moves items grows the [`version`](Self::version), once per transaction.
+    pub fn moved(&mut self, from: Whereabouts, to: Whereabouts) {
+        if let Some(count) = self.of(from) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(count) = self.of(to) {
+            *count += 1;
+        }
+    }
+
+    /// The whereabouts that are counted; the others follow from them.
+    fn of(&mut self, at: Whereabouts) -> Option<&mut u32> {
+        match at {
+            Whereabouts::Retrying => Some(&mut self.retrying),
+            Whereabouts::Returned => Some(&mut self.returned),
+            Whereabouts::Waiting => Some(&mut self.waiting),
+            Whereabouts::Pending
+            | Whereabouts::Dispatched
+            | Whereabouts::Leased
+            | Whereabouts::Settled => None,
+        }
+    }
+
+    /// Counts `items` that were cancelled without an attempt of theirs being told.
+    pub fn cancel(&mut self, items: u32, attempts: u64, now: Timestamp, start: Timestamp) {
+        if items > 0 {
+            self.cancelled += items;
+            self.detail.attempts += attempts;
+            self.detail.pace.observe(items, now, start);
+        }
+    }
+
+    /// Takes an outcome back: its item is going to run again. The error groups are not touched, see
+    /// [`TallyDetail::recount_errors`].
+    pub fn reopen(&mut self, ended: &Ended) {
+        let count = match ended.state {
+            ItemState::Failed => &mut self.failed,
+            ItemState::Cancelled => &mut self.cancelled,
+            _ => &mut self.succeeded,
+        };
+        *count = count.saturating_sub(1);
+        self.retrying += 1;
+        let detail = &mut self.detail;
+        detail.attempts = detail.attempts.saturating_sub(ended.attempt.into());
+        if ended.ran {
+            detail.duration_us = detail.duration_us.saturating_sub(ended.duration_us);
+            detail.durations.forget(ended.duration_us);
+        }
     }
 
     /// The counts as readers see them.
@@ -87,7 +141,7 @@ impl Tally {
     pub fn counts(&self, total: u32, next_index: u32) -> Counts {
         Counts {
             total,
-            pending: total.saturating_sub(next_index),
+            pending: total.saturating_sub(next_index) + self.returned,
             queued: self.in_flight(next_index),
             processing: 0,
             retrying: self.retrying,
@@ -99,13 +153,13 @@ impl Tally {
     }
 
     /// Counts outcomes that were inserted, all of this batch, each for the first time. `start` is when the first item
-    /// of the batch was dispatched.
+    /// of the batch was dispatched. Answers how many.
     pub fn settle<'a>(
         &mut self,
         inserted: impl IntoIterator<Item = &'a Outcome>,
         now: Timestamp,
         start: Timestamp,
-    ) {
+    ) -> u32 {
         let before = self.settled();
         for outcome in inserted {
             self.detail.attempts += u64::from(outcome.attempt);
@@ -125,9 +179,9 @@ impl Tally {
         }
         let settled = self.settled() - before;
         if settled > 0 {
-            self.version += 1;
             self.detail.pace.observe(settled, now, start);
         }
+        settled
     }
 
     /// How fast it goes, in items per second, and when the rest will be done: of late while it runs, over the whole run
@@ -158,11 +212,18 @@ impl Tally {
 
     /// The result of a batch of `total` items, all of them settled.
     #[must_use]
-    pub fn result(&self, batch: BatchId, total: u32, created_at: Timestamp, now: Timestamp) -> BatchResult {
+    pub fn result(
+        &self,
+        batch: BatchId,
+        revision: u32,
+        total: u32,
+        created_at: Timestamp,
+        now: Timestamp,
+    ) -> BatchResult {
         let percentile = |share| self.detail.durations.percentile(share).map(millis);
         BatchResult {
             batch_id: batch,
-            revision: 1,
+            revision,
             total_time_ms: u64::try_from(now.duration_since(created_at).as_millis()).unwrap_or(0),
             avg_item_time_ms: millis(self.detail.duration_us) / f64::from(total.max(1)),
             success_rate: if total == 0 {
@@ -186,7 +247,37 @@ impl Tally {
     }
 }
 
+/// What the counts need to know of an outcome that is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// How it ended.
+    pub state: ItemState,
+    /// Which attempt it was.
+    pub attempt: u16,
+    /// How long it took, in microseconds.
+    pub duration_us: u64,
+    /// False where it was decided without running it.
+    pub ran: bool,
+}
+
 impl TallyDetail {
+    /// Replaces the error groups by those of the failures that are left: fingerprint, how many, the lowest index and
+    /// the message there; in the order of that index.
+    pub fn recount_errors(&mut self, groups: impl IntoIterator<Item = (String, ErrorTally)>) {
+        self.errors.clear();
+        for (mut key, mut found) in groups {
+            if !self.errors.contains_key(&key) && self.errors.len() >= MAX_ERROR_GROUPS {
+                OTHER_ERRORS.clone_into(&mut key);
+            }
+            let end = found.sample.floor_char_boundary(MAX_SAMPLE);
+            found.sample.truncate(end);
+            self.errors
+                .entry(key)
+                .and_modify(|group| group.count += found.count)
+                .or_insert(found);
+        }
+    }
+
     fn count_error(&mut self, index: ItemIndex, error: &ItemError) {
         let mut key = error.fingerprint();
         if !self.errors.contains_key(&key) && self.errors.len() >= MAX_ERROR_GROUPS {
@@ -264,20 +355,45 @@ mod tests {
             let (mut whole, mut parts) = (Tally::default(), Tally::default());
             let now = Timestamp::UNIX_EPOCH;
             whole.settle(&outcomes, now, now);
-            outcomes.chunks(cut).for_each(|chunk| parts.settle(chunk, now, now));
-            let result = whole.result(BatchId(uuid::Uuid::nil()), total, now, now);
-            prop_assert_eq!(&result, &parts.result(BatchId(uuid::Uuid::nil()), total, now, now));
+            let settled: u32 = outcomes.chunks(cut).map(|chunk| parts.settle(chunk, now, now)).sum();
+            prop_assert_eq!(settled, total);
+            let result = whole.result(BatchId(uuid::Uuid::nil()), 1, total, now, now);
+            prop_assert_eq!(&result, &parts.result(BatchId(uuid::Uuid::nil()), 1, total, now, now));
             prop_assert_eq!(whole.settled(), total);
             let grouped: u32 = result.result_summary.errors.iter().map(|group| group.count).sum();
             prop_assert_eq!(grouped, whole.failed);
             let mut backwards = Tally::default();
             backwards.settle(outcomes.iter().rev(), now, now);
             if result.result_summary.errors.len() <= MAX_ERROR_GROUPS {
-                let summary = backwards.result(BatchId(uuid::Uuid::nil()), total, now, now).result_summary;
+                let summary = backwards.result(BatchId(uuid::Uuid::nil()), 1, total, now, now).result_summary;
                 prop_assert_eq!(&summary, &result.result_summary, "nor does their order");
             }
             prop_assert!(result.result_summary.errors.len() <= MAX_ERROR_GROUPS + 1);
-            prop_assert_eq!(parts.version as usize, outcomes.len().div_ceil(cut));
+        }
+
+        /// What is taken back leaves no trace in the counts.
+        #[test]
+        fn reopening_undoes_settling(kinds in prop::collection::vec(any::<u8>(), 1..100), back in 0_usize..100) {
+            let outcomes: Vec<_> = kinds.iter().enumerate().map(|(i, &k)| outcome(i as u32, k)).collect();
+            let (kept, reopened) = outcomes.split_at(back.min(outcomes.len()));
+            let now = Timestamp::UNIX_EPOCH;
+            let (mut whole, mut only) = (Tally::default(), Tally::default());
+            whole.settle(&outcomes, now, now);
+            only.settle(kept, now, now);
+            for outcome in reopened {
+                whole.reopen(&Ended {
+                    state: outcome.ending.state(),
+                    attempt: outcome.attempt,
+                    duration_us: outcome.duration_us,
+                    ran: outcome.worker.is_some(),
+                });
+            }
+            prop_assert_eq!(whole.retrying as usize, reopened.len());
+            let errors = only.detail.errors.clone();
+            let in_order = { let mut all: Vec<_> = errors.into_iter().collect(); all.sort_by_key(|(_, group)| group.first); all };
+            whole.detail.recount_errors(in_order);
+            let summary = |tally: &Tally| tally.result(BatchId(uuid::Uuid::nil()), 1, 100, now, now).result_summary;
+            prop_assert_eq!(summary(&whole), summary(&only));
         }
 
         /// Counts add up to the total at any point.

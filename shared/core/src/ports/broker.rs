@@ -24,7 +24,8 @@ pub trait Broker: Send + Sync {
     /// Checks that every queue of `topology` exists. The error names the first one missing and what to run.
     async fn check(&self, topology: &Topology) -> Result<()>;
 
-    /// Publishes items, each to the work queue of its pool. Returns when all of them are safe with the broker; an
+    /// Publishes items, each to the work queue of its pool, or to the isolation queue of its pool where it has to run
+    /// alone. Returns when all of them are safe with the broker; an
     /// error says nothing about any single one of them.
     async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<()>;
 
@@ -33,6 +34,9 @@ pub trait Broker: Send + Sync {
 
     /// Consumes the work queue of `pool`, with at most `prefetch` deliveries unsettled.
     async fn consume_items(&self, pool: &Pool, prefetch: u16) -> Result<Subscription<ItemMessage>>;
+
+    /// Consumes the isolation queue of `pool`, one delivery at a time.
+    async fn consume_isolated(&self, pool: &Pool) -> Result<Subscription<ItemMessage>>;
 
     /// Consumes the reports of a shard. Of several subscribers one is active at a time; another takes over when it goes.
     async fn consume_reports(&self, shard: Shard, prefetch: u16) -> Result<Subscription<Report>>;
@@ -50,8 +54,20 @@ pub trait Broker: Send + Sync {
     async fn ping(&self) -> Result<()>;
 }
 
-/// How often a message may be returned unsettled before it is dead-lettered: part of every work queue.
+/// How often a message may be returned unsettled before it is dead-lettered: part of every work queue. Workers see to it
+/// that it does not come to that: see [`SUSPECT_AFTER`].
 pub const DELIVERY_LIMIT: u32 = 10;
+
+/// An item that came back unsettled this often may be what its workers were lost with: it goes to the isolation queue.
+pub const SUSPECT_AFTER: u32 = 2;
+
+/// The same as [`DELIVERY_LIMIT`], of every isolation queue. What is delivered from there runs alone, so whatever
+/// happens to its worker is its own doing.
+pub const ISOLATED_DELIVERY_LIMIT: u32 = 2;
+
+/// The name of the queue where a broker that is a server keeps what nobody understands: malformed reports and dead
+/// letters. Nothing consumes it; it is there for people.
+pub const PARKED: &str = "flotilla.parked.v1";
 
 /// The queues of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,9 +83,11 @@ impl Topology {
     #[must_use]
     pub fn queues(&self) -> Vec<Queue> {
         let work = self.pools.iter().cloned().map(Queue::Work);
+        let isolate = self.pools.iter().cloned().map(Queue::Isolate);
         std::iter::once(Queue::Dead)
             .chain(Shard::all(self.shards).map(Queue::Reports))
             .chain(work)
+            .chain(isolate)
             .collect()
     }
 }
@@ -79,6 +97,8 @@ impl Topology {
 pub enum Queue {
     /// Items for a pool.
     Work(Pool),
+    /// Items for a pool that have to run alone.
+    Isolate(Pool),
     /// Reports of a shard.
     Reports(Shard),
     /// Dead letters.
@@ -90,6 +110,7 @@ impl fmt::Display for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Work(pool) => write!(f, "flotilla.work.v1.{pool}"),
+            Self::Isolate(pool) => write!(f, "flotilla.isolate.v1.{pool}"),
             Self::Reports(shard) => write!(f, "flotilla.reports.v1.{shard}"),
             Self::Dead => f.write_str("flotilla.dead.v1"),
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{BatchId, ItemIndex, Space};
@@ -45,6 +46,33 @@ impl Objects {
             .await
             .map_err(|e| failed("write", &key, e))?;
         Ok(key)
+    }
+
+    /// The key of an output that something else called back with. It has the hash of the output: the same call again
+    /// changes nothing, and another one at the same time does not overwrite what is recorded.
+    #[must_use]
+    pub fn called_back_key(
+        space: &Space,
+        batch: BatchId,
+        index: ItemIndex,
+        attempt: u16,
+        output: &str,
+    ) -> String {
+        let hash = Sha256::digest(output.as_bytes());
+        let head: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        format!("outputs/{space}/{batch}/{index}.{attempt}-{head}.json")
+    }
+
+    /// Keeps an output under its [`called_back_key`](Self::called_back_key).
+    ///
+    /// # Errors
+    /// Where the storage can't be reached or refuses.
+    pub async fn put_called_back(&self, key: &str, output: String) -> Result<()> {
+        self.store
+            .put(&Path::from(key), PutPayload::from(output))
+            .await
+            .map_err(|e| failed("write", key, e))?;
+        Ok(())
     }
 
     /// Reads what [`put_output`](Self::put_output) kept under `key`. `None` where there is nothing.

@@ -7,7 +7,7 @@ use futures_util::stream::BoxStream;
 
 use crate::error::Result;
 use crate::ids::{BatchId, Space};
-use crate::snapshot::{Event, Snapshot};
+use crate::snapshot::{Event, Snapshot, Steering};
 use crate::worker::WorkerStatus;
 
 /// Holds the latest [`Snapshot`] of each batch and tells watchers that it changed. Losing all of it loses nothing: the
@@ -20,6 +20,13 @@ pub trait Progress: Send + Sync {
 
     /// Reads snapshots, in the order of `batches`.
     async fn read(&self, batches: &[BatchId]) -> Result<Vec<Option<Snapshot>>>;
+
+    /// What workers need to know, in the order of `batches`. A batch that was [forgotten](Self::forget) reads as cancelled.
+    async fn steering(&self, batches: &[BatchId]) -> Result<Vec<Option<Steering>>>;
+
+    /// Removes a batch that does not exist any more, and remembers for [`KEEP_FINAL`] that it is gone: items of it may
+    /// still be with the broker. Idempotent.
+    async fn forget(&self, space: &Space, batch: BatchId) -> Result<()>;
 
     /// The batches of a space that are not final, oldest first.
     async fn active(&self, space: &Space) -> Result<Vec<BatchId>>;

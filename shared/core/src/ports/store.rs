@@ -2,28 +2,39 @@
 //!
 //! Every method is one transaction (or one read) and idempotent, so that a caller may repeat what it is not sure of.
 //! Dropping the future of a write leaves either everything or nothing of it.
+//!
+//! What may happen to a batch and to an item is decided by [`BatchRecord`](crate::record::BatchRecord) and
+//! [`Place`](crate::place::Place); a store loads them under a lock, lets them decide, and writes what comes of it.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::batch::{Batch, BatchFilter, BatchSpec};
+use crate::attempt::{Attempt, Tried};
+use crate::batch::{Batch, BatchFilter, BatchSpec, Forbidden};
+use crate::command::{Actor, BatchEvent, Command, Selection};
+use crate::dead_letter::{DeadFilter, DeadGroup, DeadLetter};
 use crate::error::Result;
 use crate::ids::{BatchId, ItemIndex, Pool, Space};
 use crate::item::{Item, ItemFilter, NewItem};
 use crate::json::Json;
-use crate::outcome::Outcome;
+use crate::limits::{Ceilings, ScopeUse, Supply};
+use crate::place::{Lease, Place};
 use crate::result::BatchResult;
 
 /// Everything that a database does for Flotilla.
 #[async_trait]
-pub trait Store: Intake + Dispatch + Ledger + Reading {
+pub trait Store: Intake + Dispatch + Ledger + Steer + DeadLetters + Upkeep + Reading {
     /// Brings the schema up to date. Forward only; safe to run from several processes at once.
     async fn migrate(&self) -> Result<()>;
 
     /// Answers when the database does and its schema is the one that this program needs.
     async fn ping(&self) -> Result<()>;
+
+    /// 32 random bytes, made by whoever asks first and the same for everybody from then on: what callback tokens are
+    /// signed with.
+    async fn secret(&self) -> Result<[u8; 32]>;
 }
 
 /// Taking batches in.
@@ -40,11 +51,35 @@ pub trait Intake: Send + Sync {
     /// it is not open.
     async fn seal_batch(&self, batch: BatchId, spec: BatchSpec, now: Timestamp) -> Result<Batch>;
 
+    /// Makes an open batch one that stays open: it is listed, with what it is to do, keeps the items that it has, and
+    /// takes more through [`begin_append`](Self::begin_append) until [`Command::Seal`]. A conflict where it is not open.
+    async fn keep_open(&self, batch: BatchId, spec: BatchSpec, now: Timestamp) -> Result<Batch>;
+
+    /// Lets the caller append items to a batch that stays open. Whatever an append left that never ended is removed.
+    /// One append at a time: another one is [`Appending::Busy`] until it ended or was silent for `patience`; so is an
+    /// upload that was not accepted yet. Until it is kept, what is appended is in no count and no list.
+    async fn begin_append(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        patience: Duration,
+        now: Timestamp,
+    ) -> Result<Appending>;
+
+    /// Ends an append: keeps all of its items, or none. Answers the batch. A conflict where it is not open any more,
+    /// somebody else appends, or it was ended before. A batch that is cancelled in the middle of an append keeps none of
+    /// it either.
+    async fn end_append(&self, batch: BatchId, first: ItemIndex, keep: bool, now: Timestamp)
+    -> Result<Batch>;
+
     /// Removes an open batch with its items. False where it is not there or not open any more.
     async fn discard_batch(&self, batch: BatchId) -> Result<bool>;
 
-    /// Open batches whose last items came before `idle_since`: their uploader is gone.
+    /// Open batches whose last items came before `idle_since`: their uploader is gone. Not those that stay open.
     async fn abandoned_batches(&self, idle_since: Timestamp, limit: u32) -> Result<Vec<BatchId>>;
+
+    /// Batches that stay open and were last touched before `idle_since`: nobody is going to seal them.
+    async fn unsealed_batches(&self, idle_since: Timestamp, limit: u32) -> Result<Vec<BatchId>>;
 }
 
 /// A batch to open.
@@ -69,30 +104,62 @@ pub enum Opened {
     Existing(Box<Batch>),
 }
 
+/// What became of [`Intake::begin_append`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Appending {
+    /// The caller may append; the first item gets this index.
+    Ready(ItemIndex),
+    /// Somebody else is appending.
+    Busy,
+    /// It takes no items any more.
+    NotOpen(Box<Batch>),
+    /// There is no such batch.
+    Unknown,
+}
+
 /// Handing items to the fleet.
 #[async_trait]
 pub trait Dispatch: Send + Sync {
-    /// Sealed batches of every space that are not final, oldest first: all that have items in flight, and of each
-    /// space's others in each pool at most `limit`, those that go first. So no number of batches of one space or pool
-    /// hides those of another.
-    async fn active_batches(&self, limit: u32) -> Result<Vec<ActiveBatch>>;
+    /// Sealed batches of every space that have items in flight or left to dispatch, oldest first: all that have items in
+    /// flight, and of each space's others in each pool at most `limit`, those that go first. So no number of batches of
+    /// one space or pool hides those of another; nor do those that can't dispatch now, because of their state or their
+    /// start. With how much of `ceilings` is used.
+    async fn active_batches(&self, limit: u32, ceilings: &Ceilings, now: Timestamp) -> Result<Active>;
 
-    /// Claims items for publishing: due redispatches first, then the next ones of the batch. What a grant asks for is
-    /// cut to what is there and to the batch's concurrency, under a lock, so several publishers never exceed it. Moves a
-    /// pending batch to processing. Claims belong to the caller for `lease`; batches that another publisher is claiming
-    /// from at this moment are skipped.
-    async fn claim(&self, wants: &[Want], lease: Duration, now: Timestamp) -> Result<Vec<Claim>>;
+    /// Claims items for publishing: due ones first, then the next ones of the batch. What is wanted is cut to what there
+    /// is and to what the batch and `ceilings` allow, under locks, so several publishers never exceed it; where that is
+    /// less than is wanted, suspects go first. Moves a pending batch to processing. Claims belong to the caller for
+    /// `lease`; batches that another publisher is claiming from at this moment are skipped.
+    async fn claim(
+        &self,
+        wants: &[Want],
+        ceilings: &Ceilings,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<Claim>>;
 
     /// Takes over claims whose lease is over, at most `limit` of them: their publisher died before it was done. Only
-    /// items that have no outcome yet are returned. Claims of which nothing is left are dropped.
+    /// items that are still dispatched are returned: not what has its outcome, has a lease, or came back and is due.
+    /// Claims of which nothing is left are dropped.
     async fn take_over(&self, lease: Duration, limit: u32, now: Timestamp) -> Result<Vec<Claim>>;
 
     /// Ends claims: their items are safe with the broker.
     async fn mark_published(&self, claims: &[ClaimId]) -> Result<()>;
 
-    /// Makes every dispatched item of `batch` that has no outcome, no claim and is not waiting for redispatch due for
-    /// dispatch again, with the attempt number it had. For when the broker lost them. Answers how many.
+    /// Returns every dispatched item of `batch` that has no outcome, no claim and no lease, and is not due: it goes out
+    /// again, with the attempt number it had. For when the broker lost them. Answers how many.
     async fn redispatch_unsettled(&self, batch: BatchId, now: Timestamp) -> Result<u32>;
+}
+
+/// What there is to dispatch.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Active {
+    /// By batch.
+    pub batches: Vec<ActiveBatch>,
+    /// The ceilings that these batches are under.
+    pub scopes: Vec<ScopeUse>,
+    /// When the next batch may start that is not listed because of its start.
+    pub next_start: Option<Timestamp>,
 }
 
 /// A batch as the publisher sees it.
@@ -102,16 +169,16 @@ pub struct ActiveBatch {
     pub id: BatchId,
     /// Its tenant.
     pub space: Space,
+    /// Its job type.
+    pub job_type: String,
     /// Its fleet.
     pub pool: Pool,
     /// Higher goes first, within its space.
     pub priority: i16,
-    /// Items dispatched and not accounted for.
-    pub in_flight: u32,
     /// Items with a terminal state.
     pub settled: u32,
-    /// Items that could be claimed now, if its state and concurrency allow it: 0 where they don't.
-    pub ready: u32,
+    /// What may be dispatched of it.
+    pub supply: Supply,
     /// The longest input, in bytes.
     pub max_input_bytes: u32,
 }
@@ -121,8 +188,10 @@ pub struct ActiveBatch {
 pub struct Want {
     /// The batch.
     pub batch: BatchId,
-    /// At most so many.
+    /// At most so many that may run beside others.
     pub items: u32,
+    /// At most so many that have to run alone.
+    pub suspects: u32,
 }
 
 /// A claim's identity.
@@ -140,6 +209,8 @@ pub struct Claim {
     pub space: Space,
     /// What it is to do.
     pub spec: BatchSpec,
+    /// Its epoch.
+    pub epoch: u32,
     /// The items, in order.
     pub items: Vec<ClaimedItem>,
 }
@@ -151,6 +222,10 @@ pub struct ClaimedItem {
     pub index: ItemIndex,
     /// Which attempt this is, from 1.
     pub attempt: u16,
+    /// The last attempt that it gets.
+    pub last_attempt: u16,
+    /// It has to run alone.
+    pub isolated: bool,
     /// What the handler gets.
     pub input: Json,
 }
@@ -158,21 +233,132 @@ pub struct ClaimedItem {
 /// Counting outcomes.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Records outcomes, each unless its item has one already, moves the counts of their batches by exactly what was
-    /// recorded, and finalizes the batches that are complete with it: state and result, in the same transaction. Of
-    /// several outcomes of one item in `outcomes` the first counts. Outcomes of items or batches that do not exist are
-    /// ignored. Answers every batch that `outcomes` name and that exists, as it is now: also those that did not change,
-    /// because whoever recorded these outcomes before may not have lived to show it.
-    async fn record(&self, outcomes: Vec<Outcome>, now: Timestamp) -> Result<Vec<Batch>>;
+    /// Records what became of attempts, in their order: moves their items, moves the counts of their batches by exactly
+    /// that, keeps a dead letter of each item that failed, and finalizes the batches that are complete with it: state and
+    /// result, in the same transaction. Attempts at items or batches that do not exist are ignored. Answers every batch
+    /// that `attempts` name and that exists, as it is now: also those that did not change, because whoever recorded
+    /// these attempts before may not have lived to show it.
+    async fn record(&self, attempts: Vec<Attempt>, now: Timestamp) -> Result<Vec<Batch>>;
+
+    /// Where an item is, and its lease where it has one. `None` where there is no such item.
+    async fn place(&self, batch: BatchId, index: ItemIndex) -> Result<Option<(Place, Option<Lease>)>>;
 }
 
-/// Reading. Whatever belongs to another space does not exist.
+/// Steering batches.
+#[async_trait]
+pub trait Steer: Send + Sync {
+    /// Does what `by` asks for to a batch of `space`, and writes it into its history, unless there is nothing to do. A
+    /// conflict where it would seal a batch in the middle of an append.
+    async fn command(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        command: &Command,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<Steered>;
+
+    /// Lets ended items of a batch run again, as [`BatchRecord::reopened`](crate::record::BatchRecord::reopened) says:
+    /// takes their outcomes and dead letters back, and opens the batch where it had ended. Its results stay; the next
+    /// one is a new revision. With `dry_run` it only counts.
+    async fn reopen(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        selection: &Selection,
+        dry_run: bool,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<Reopened>;
+
+    /// What was done to a batch, oldest first: the latest thousand. Empty where there is no such batch.
+    async fn history(&self, space: &Space, batch: BatchId) -> Result<Vec<BatchEvent>>;
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Steered {
+    /// Done; the batch as it is now.
+    Done(Box<Batch>),
+    /// There was nothing to do; the batch as it is.
+    Unchanged(Box<Batch>),
+    /// Its state does not allow it.
+    Forbidden(Forbidden),
+    /// There is no such batch, or it is being removed.
+    Unknown,
+}
+
+/// What became of [`Steer::reopen`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reopened {
+    /// So many items run again, or would; the batch as it is now.
+    Done(u32, Box<Batch>),
+    /// Its state does not allow it.
+    Forbidden(Forbidden),
+    /// There is no such batch, or it is being removed.
+    Unknown,
+}
+
+/// Deciding about items that were given up on.
+#[async_trait]
+pub trait DeadLetters: Send + Sync {
+    /// Dead letters of a space, by batch and index, newest batch first.
+    async fn dead_letters(&self, space: &Space, filter: &DeadFilter, limit: u32) -> Result<Vec<DeadLetter>>;
+
+    /// The same by fingerprint, largest group first.
+    async fn dead_groups(&self, space: &Space, filter: &DeadFilter, limit: u32) -> Result<Vec<DeadGroup>>;
+
+    /// Batches that dead letters are of, and how many each has, newest first.
+    async fn dead_batches(
+        &self,
+        space: &Space,
+        filter: &DeadFilter,
+        limit: u32,
+    ) -> Result<Vec<(BatchId, u32)>>;
+
+    /// Forgets dead letters, at most `limit`; their items stay failed. Answers how many.
+    async fn discard_dead(&self, space: &Space, filter: &DeadFilter, limit: u32) -> Result<u32>;
+}
+
+/// What the reconcilers of the scheduler work with, over all spaces.
+#[async_trait]
+pub trait Upkeep: Send + Sync {
+    /// Lets at most `limit` leases that are over fail their attempt, with a retry where there is one left. Answers the
+    /// batches that changed.
+    async fn expire_leases(&self, limit: u32, now: Timestamp) -> Result<Vec<Batch>>;
+
+    /// Batches that are being cancelled.
+    async fn halted_batches(&self, limit: u32) -> Result<Vec<BatchId>>;
+
+    /// Cancels at most `limit` items of a batch that is being cancelled: those that are not in flight; once there are
+    /// none, and where it was halted before `grace_since`, also those that are. Ends it with the last one. Answers the
+    /// batch, and how many items it cancelled; `None` where there is nothing of the kind.
+    async fn sweep(
+        &self,
+        batch: BatchId,
+        limit: u32,
+        grace_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<(Batch, u32)>>;
+
+    /// Batches that are not halted and whose deadline has passed, with their space.
+    async fn overdue_batches(&self, limit: u32, now: Timestamp) -> Result<Vec<(Space, BatchId)>>;
+
+    /// Ended batches that are to be removed, with their space.
+    async fn deleted_batches(&self, limit: u32) -> Result<Vec<(Space, BatchId)>>;
+
+    /// Removes at most about `limit` rows of a batch that is to be removed, and the batch with its last ones. True once
+    /// nothing of it is left. What is not to be removed stays, and is false.
+    async fn purge(&self, batch: BatchId, limit: u32) -> Result<bool>;
+}
+
+/// Reading. Whatever belongs to another space, or is being removed, does not exist.
 #[async_trait]
 pub trait Reading: Send + Sync {
     /// One batch.
     async fn batch(&self, space: &Space, id: BatchId) -> Result<Option<Batch>>;
 
-    /// Batches, newest first. Open ones are not listed: they are not accepted yet.
+    /// Batches, newest first. Uploads are not listed: they are not accepted yet.
     async fn batches(&self, space: &Space, filter: &BatchFilter, limit: u32) -> Result<Vec<Batch>>;
 
     /// Sealed batches of every space that are not final, then those that ended since `ended_since`, oldest first: for
@@ -188,6 +374,23 @@ pub trait Reading: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Item>>;
 
-    /// The latest revision of a batch's result.
-    async fn result(&self, space: &Space, batch: BatchId) -> Result<Option<BatchResult>>;
+    /// The attempts at an item that failed and were followed by another, oldest first. Empty where there is no such item.
+    async fn tried(&self, space: &Space, batch: BatchId, index: ItemIndex) -> Result<Vec<Tried>>;
+
+    /// A result of a batch: this revision, or the latest.
+    async fn result(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        revision: Option<u32>,
+    ) -> Result<Option<BatchResult>>;
+
+    /// What may be dispatched of a batch, and how much of `ceilings` over it is used. `None` where there is no such batch.
+    async fn supply(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        ceilings: &Ceilings,
+        now: Timestamp,
+    ) -> Result<Option<(Supply, Vec<ScopeUse>)>>;
 }

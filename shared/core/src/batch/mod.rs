@@ -1,0 +1,68 @@
+//! The batch: what was asked for, where it stands.
+
+mod counts;
+mod spec;
+mod state;
+
+use jiff::Timestamp;
+
+pub use self::counts::Counts;
+pub use self::spec::{BatchSpec, FailureAction, FailureThreshold, Start};
+pub use self::state::{BatchState, Forbidden, UnknownState};
+use crate::command::Paused;
+use crate::ids::{BatchId, Space};
+use crate::pace::Eta;
+use crate::result::ErrorGroup;
+
+/// A batch as it is read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// Its id.
+    pub id: BatchId,
+    /// Its tenant.
+    pub space: Space,
+    /// What it is to do. Before it is sealed, the defaults.
+    pub spec: BatchSpec,
+    /// Where it stands.
+    pub state: BatchState,
+    /// Its pause, while it is paused.
+    pub paused: Option<Paused>,
+    /// Only its first items run until somebody has looked at them.
+    pub awaits_approval: bool,
+    /// See [`Snapshot::epoch`](crate::snapshot::Snapshot::epoch).
+    pub epoch: u32,
+    /// How many results it has: more than one where failed items ran again.
+    pub revision: u32,
+    /// Grows by one with every change of state or counts.
+    pub version: u64,
+    /// Its items by state. `processing` is 0 here: stores don't know it, see [`Counts::mark_processing`].
+    pub counts: Counts,
+    /// Items settled per second of late; over the whole run once it ended.
+    pub rate_per_s: f64,
+    /// When it will be done, where that can be said.
+    pub eta: Option<Eta>,
+    /// The longest input, in bytes: bounds how many items may be read at once.
+    pub max_input_bytes: u32,
+    /// When its upload began.
+    pub created_at: Timestamp,
+    /// When its first item was dispatched.
+    pub started_at: Option<Timestamp>,
+    /// When its last item got a terminal state.
+    pub completed_at: Option<Timestamp>,
+    /// It is being removed: readers do not see it any more.
+    pub deleted: bool,
+    /// Why it failed as a whole.
+    pub error: Option<String>,
+    /// How its items failed so far: failures that mean the same, largest group first.
+    pub errors: Vec<ErrorGroup>,
+}
+
+/// Which batches to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BatchFilter {
+    /// Only those in this state.
+    pub state: Option<BatchState>,
+    /// Only those older than this one: the last of the previous page.
+    pub before: Option<BatchId>,
+}
+
