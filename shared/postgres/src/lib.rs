@@ -7,23 +7,27 @@
 //!
 //! 1. `batch_dispatch`, by whoever hands out items. A publisher skips the batches that another one has locked.
 //! 2. `batch_counters`, by whoever moves counts, in the order of the batches' ids. A batch has one such writer at a time.
-//! 3. `batches`, by whoever changes a state, which is also guarded by the old state.
+//! 3. `dispatch_scopes`, in the order of their keys, by whoever hands out items under a ceiling.
+//! 4. `batches`, by whoever changes a state, which is also guarded by the old state.
 //!
 //! An ordinary claim takes the first lock only: it reads the counts without one. What the recorders change meanwhile can
 //! only make room, so a batch never has more in flight than it may. A claim that also changes counts (because it starts
-//! the batch, or takes items that wait to be dispatched again) takes the second lock for that batch.
+//! the batch, or takes items that go out again), or that outcomes may stop (because the batch has a guard rail), takes
+//! the second lock for that batch. Whoever steers a batch takes all of its locks: a claim under way is waited for, and
+//! after that none goes by what was so before.
 //!
 //! # What is counted
 //!
-//! `record` inserts outcomes `ON CONFLICT DO NOTHING` and counts exactly the rows that come back, under the second lock
-//! and in the same transaction. All arithmetic is that of [`Tally`](flotilla_core::tally::Tally). An outcome of an item
-//! that was never dispatched is ignored, as if there were no such item.
+//! Whoever records attempts locks the counters, reads where the items are, lets the core decide, and writes what comes
+//! of it, in one transaction. Every outcome is inserted under that lock, so each is counted exactly once. All rules and
+//! all arithmetic are those of [`BatchRecord`](flotilla_core::record::BatchRecord). An item that was never dispatched
+//! can't have been attempted, and what is said of it is ignored.
 //!
 //! # Speed
 //!
-//! Items come in by binary COPY; outcomes go in as one statement over arrays; a claim is two statements and one read.
-//! Statements that do not need each other's answers are sent together (the client library pipelines what is polled
-//! concurrently). Every statement is prepared once per connection.
+//! Items come in by binary COPY; what came of attempts goes in as one statement per table over arrays, and none for what
+//! there is none of; a claim is three statements and one read. Statements that do not need each other's answers are sent
+//! together (the client library pipelines what is polled concurrently). Every statement is prepared once per connection.
 //!
 //! # Servers
 //!
@@ -37,16 +41,22 @@
 //! dropped at any await: what it leaves is all of it or nothing.
 
 mod connect;
+mod dead;
 mod dispatch;
 mod error;
 mod intake;
 mod ledger;
+mod lock;
 mod migrate;
 mod options;
 mod reading;
 mod rows;
+mod secret;
 mod session;
+mod steer;
 mod tls;
+mod upkeep;
+mod writes;
 
 use async_trait::async_trait;
 use flotilla_core::Result;
@@ -102,5 +112,9 @@ impl Store for PostgresStore {
 
     async fn ping(&self) -> Result<()> {
         self.sessions.run(migrate::Ping).await
+    }
+
+    async fn secret(&self) -> Result<[u8; 32]> {
+        self.sessions.run(secret::Secret).await
     }
 }

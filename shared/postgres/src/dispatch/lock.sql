@@ -1,5 +1,5 @@
 -- Locks the cursors of the wanted batches, but not those that another publisher has locked; then, of batches whose
--- counts the claim is going to change, the counters. $1: batches.
+-- counts the claim is going to change, or whose outcomes may stop it, the counters. $1: batches.
 WITH cursors AS MATERIALIZED (
     SELECT batch_id FROM batch_dispatch WHERE batch_id = ANY($1) FOR NO KEY UPDATE SKIP LOCKED
 ), counters AS MATERIALIZED (
@@ -7,7 +7,8 @@ WITH cursors AS MATERIALIZED (
     FROM cursors
     JOIN batches b ON b.id = cursors.batch_id
     JOIN batch_counters c ON c.batch_id = cursors.batch_id
-    WHERE b.state = 'pending' OR c.retrying > 0
+    WHERE b.state IN ('pending', 'processing')
+      AND (b.state = 'pending' OR b.started_at IS NULL OR b.guarded OR c.retrying + c.returned > 0)
     ORDER BY c.batch_id
     FOR NO KEY UPDATE OF c
 )

@@ -5,12 +5,15 @@ mod claim;
 mod held;
 mod published;
 mod redispatch;
+pub(crate) mod scopes;
+pub(crate) mod supply;
 mod take_over;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flotilla_core::ports::store::{ActiveBatch, Claim, ClaimId, Dispatch, Want};
+use flotilla_core::limits::Ceilings;
+use flotilla_core::ports::store::{Active, Claim, ClaimId, Dispatch, Want};
 use flotilla_core::{BatchId, Result};
 use jiff::{SignedDuration, Timestamp};
 
@@ -18,12 +21,19 @@ use crate::PostgresStore;
 
 #[async_trait]
 impl Dispatch for PostgresStore {
-    async fn active_batches(&self, limit: u32) -> Result<Vec<ActiveBatch>> {
-        self.sessions.run(active::Active { limit }).await
+    async fn active_batches(&self, limit: u32, ceilings: &Ceilings, now: Timestamp) -> Result<Active> {
+        let active = active::ListActive { limit, ceilings, now };
+        self.sessions.run(active).await
     }
 
-    async fn claim(&self, wants: &[Want], lease: Duration, now: Timestamp) -> Result<Vec<Claim>> {
-        let claim = claim::NewClaims::new(wants, lease_until(now, lease), now);
+    async fn claim(
+        &self,
+        wants: &[Want],
+        ceilings: &Ceilings,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<Claim>> {
+        let claim = claim::NewClaims::new(wants, ceilings, lease_until(now, lease), now);
         if claim.is_empty() {
             return Ok(Vec::new());
         }

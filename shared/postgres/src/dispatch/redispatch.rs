@@ -14,7 +14,7 @@ const LOCK_CURSOR: &str = "SELECT FROM batch_dispatch WHERE batch_id = $1 FOR NO
 const LOCK_COUNTERS: &str = "SELECT FROM batch_counters WHERE batch_id = $1 FOR NO KEY UPDATE";
 const REDISPATCH: &str = include_str!("redispatch.sql");
 const COUNT: &str =
-    "UPDATE batch_counters SET version = version + 1, retrying = retrying + $2 WHERE batch_id = $1";
+    "UPDATE batch_counters SET version = version + 1, returned = returned + $2 WHERE batch_id = $1";
 
 pub(super) struct Redispatch {
     pub(super) batch: BatchId,

@@ -40,7 +40,7 @@ impl Operation for TakeOver {
                 &[&self.now, &i64::from(self.limit), &self.lease_until],
             )
             .await?;
-        let held = rows.iter().map(Held::read).collect::<Result<_, _>>()?;
-        held::load(client, held).await
+        let held = rows.iter().map(Held::read_old).collect::<Result<_, _>>()?;
+        held::load_left(client, held).await
     }
 }

@@ -9,7 +9,10 @@ use crate::session::{Client, Operation};
 
 /// There are never many open batches: no index over their times, which would be written with every chunk.
 const ABANDONED: &str = "\
-    SELECT id FROM batches WHERE state = 'open' AND last_append_at < $1 ORDER BY last_append_at, id LIMIT $2";
+    SELECT id FROM batches
+    WHERE state = 'open' AND NOT stays_open AND last_append_at < $1
+    ORDER BY last_append_at, id
+    LIMIT $2";
 
 pub(super) struct Abandoned {
     pub(super) idle_since: Timestamp,

@@ -14,14 +14,16 @@ use crate::error::Failure;
 use crate::rows::{bigint, count, get, integer};
 use crate::session::{Client, Operation};
 
-/// The guard: from here to the end of the transaction nobody else appends, seals or discards.
+/// The guard: from here to the end of the transaction nobody else appends, seals or discards. A batch that stays open
+/// takes items from whoever was let in.
 const GROW: &str = "\
     UPDATE batches
     SET total = total + $3, max_input_bytes = greatest(max_input_bytes, $4), input_bytes = input_bytes + $5,
-        last_append_at = now()
-    WHERE id = $1 AND state = 'open' AND total = $2";
+        last_append_at = greatest(last_append_at, now())
+    WHERE id = $1 AND state = 'open' AND total = $2 AND (NOT stays_open OR append_ms IS NOT NULL)";
 
-const STATE: &str = "SELECT state, total FROM batches WHERE id = $1";
+const STATE: &str =
+    "SELECT state, total, stays_open AND append_ms IS NULL AS closed FROM batches WHERE id = $1";
 
 pub(super) struct Append {
     pub(super) batch: BatchId,
@@ -96,7 +98,9 @@ impl Append {
             return Ok(Failure::Conflict(format!("batch {batch} does not exist")));
         };
         let (state, total): (&str, _) = (get(&row, "state")?, count(&row, "total")?);
-        Ok(Failure::Conflict(if state == "open" {
+        Ok(Failure::Conflict(if state == "open" && get(&row, "closed")? {
+            format!("batch {batch} takes items after an append to it has begun, and none has")
+        } else if state == "open" {
             format!(
                 "batch {batch} holds {total} items, so the next one is not {}",
                 self.first

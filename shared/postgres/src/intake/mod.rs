@@ -2,16 +2,25 @@
 
 mod abandoned;
 mod append;
+mod begin_append;
 mod copy;
 mod discard;
+mod end_append;
+mod items;
+mod keep_open;
+pub(crate) mod kept_open;
 mod open;
 mod seal;
+mod specify;
+mod unsealed;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::batch::{Batch, BatchSpec};
 use flotilla_core::item::NewItem;
-use flotilla_core::ports::store::{Intake, NewBatch, Opened};
-use flotilla_core::{BatchId, ItemIndex, Result};
+use flotilla_core::ports::store::{Appending, Intake, NewBatch, Opened};
+use flotilla_core::{BatchId, ItemIndex, Result, Space};
 use jiff::Timestamp;
 
 use crate::PostgresStore;
@@ -30,6 +39,42 @@ impl Intake for PostgresStore {
         self.sessions.run(seal::Seal { batch, spec, now }).await
     }
 
+    async fn keep_open(&self, batch: BatchId, spec: BatchSpec, now: Timestamp) -> Result<Batch> {
+        self.sessions.run(keep_open::KeepOpen { batch, spec, now }).await
+    }
+
+    async fn begin_append(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        patience: Duration,
+        now: Timestamp,
+    ) -> Result<Appending> {
+        let operation = begin_append::BeginAppend {
+            space,
+            batch,
+            patience,
+            now,
+        };
+        self.sessions.run(operation).await
+    }
+
+    async fn end_append(
+        &self,
+        batch: BatchId,
+        first: ItemIndex,
+        keep: bool,
+        now: Timestamp,
+    ) -> Result<Batch> {
+        let operation = end_append::EndAppend {
+            batch,
+            first,
+            keep,
+            now,
+        };
+        self.sessions.run(operation).await
+    }
+
     async fn discard_batch(&self, batch: BatchId) -> Result<bool> {
         self.sessions.run(discard::Discard { batch }).await
     }
@@ -38,5 +83,9 @@ impl Intake for PostgresStore {
         self.sessions
             .run(abandoned::Abandoned { idle_since, limit })
             .await
+    }
+
+    async fn unsealed_batches(&self, idle_since: Timestamp, limit: u32) -> Result<Vec<BatchId>> {
+        self.sessions.run(unsealed::Unsealed { idle_since, limit }).await
     }
 }

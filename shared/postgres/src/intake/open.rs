@@ -5,7 +5,7 @@ use flotilla_core::batch::BatchSpec;
 use flotilla_core::ports::store::{NewBatch, Opened};
 
 use crate::error::Failure;
-use crate::rows::{StoredBatch, bigint, select_batches};
+use crate::rows::{batch, bigint, select_batches};
 use crate::session::{Client, Operation};
 
 /// A batch, its counters and its cursor, in one statement: all of them or none.
@@ -51,8 +51,7 @@ impl Operation for Open {
             .await?;
         // None: it was discarded in between, and the key is free.
         let row = found.ok_or(Failure::Raced)?;
-        let batch = StoredBatch::read(&row)?.into_batch();
-        Ok(Opened::Existing(Box::new(batch)))
+        Ok(Opened::Existing(Box::new(batch(&row)?)))
     }
 }
 

@@ -1,25 +1,19 @@
 //! Ends an upload.
 
-use deadpool_postgres::Transaction;
 use flotilla_core::batch::{Batch, BatchSpec};
-use flotilla_core::{BatchId, BatchState, Result};
-use futures_util::future::try_join3;
+use flotilla_core::command::{Actor, Command};
+use flotilla_core::{BatchId, Result};
 use jiff::Timestamp;
 
+use super::kept_open;
+use super::specify::specify;
 use crate::error::Failure;
-use crate::ledger::finalize;
-use crate::rows::{StoredBatch, bigint, select_batches};
+use crate::lock;
+use crate::rows::{get, record};
 use crate::session::{Client, Operation};
+use crate::writes::{self, Change, Kept};
 
-const LOCK_COUNTERS: &str = "SELECT FROM batch_counters WHERE batch_id = $1 FOR NO KEY UPDATE";
-const LOCK_BATCH: &str = "SELECT FROM batches WHERE id = $1 FOR NO KEY UPDATE";
-const LOAD: &str = select_batches!("WHERE b.id = $1");
-
-const SEAL: &str = "\
-    UPDATE batches
-    SET state = 'pending', sealed_at = $2, name = $3, job_type = $4, pool = $5, priority = $6, concurrency = $7,
-        max_attempts = $8, timeout_ms = $9, metadata = $10, traceparent = $11
-    WHERE id = $1 AND state = 'open'";
+const SEALED: &str = "UPDATE batches SET sealed_at = $2 WHERE id = $1";
 
 pub(super) struct Seal {
     pub(super) batch: BatchId,
@@ -32,65 +26,33 @@ impl Operation for Seal {
     const ATTEMPT: &'static str = "seal a batch";
 
     async fn run(&self, client: &mut Client) -> Result<Batch, Failure> {
+        let id = self.batch;
         let transaction = client.transaction().await?;
-        let mut batch = self.load(&transaction).await?;
-        let sealed = batch
-            .state
-            .seal(batch.total)
-            .map_err(|forbidden| Failure::Conflict(format!("batch {}: {forbidden}", self.batch)))?;
-        self.store_spec(&transaction).await?;
+        let Some(row) = lock::whole(&transaction, id).await? else {
+            return Err(Failure::Conflict(format!("batch {id} does not exist")));
+        };
+        let mut batch = record(&row)?;
+        let refused = |forbidden| Failure::Conflict(format!("batch {id}: {forbidden}"));
+        // Only once: what it is to do is not said a second time.
+        batch.state.seal(batch.total).map_err(refused)?;
+        specify(&transaction, id, &self.spec).await?;
+        if get(&row, "stays_open")? {
+            kept_open::close(&transaction, id, self.now).await?;
+        } else {
+            let sealed = transaction.prepare_cached(SEALED).await?;
+            transaction.execute(&sealed, &[&id.0, &self.now]).await?;
+        }
         batch.spec = self.spec.clone();
-        batch.state = BatchState::Pending;
-        batch.tally.version += 1;
-        finalize::save_tallies(&transaction, &[&batch]).await?;
-        if sealed.is_final() {
-            // An empty batch ends here as every other one does with its last outcome.
-            finalize::finish(&transaction, &mut [&mut batch], self.now).await?;
-        }
+        let before = Kept::of(&batch);
+        let sealed = batch
+            .command(&Command::Seal, &Actor::system(), self.now)
+            .map_err(refused)?;
+        // Nobody did this to the batch: it is how it came to be. An empty one ends with it, as every other one does with
+        // its last outcome.
+        let events = sealed.events.into_iter().skip(1).collect();
+        let change = Change::of_batch(before, batch, events, sealed.result);
+        writes::store(&transaction, std::slice::from_ref(&change), self.now).await?;
         transaction.commit().await?;
-        Ok(batch.seen_at(self.now))
-    }
-}
-
-impl Seal {
-    /// Three statements in one flight: the server takes the locks before it reads.
-    async fn load(&self, transaction: &Transaction<'_>) -> Result<StoredBatch, Failure> {
-        let counters = transaction.prepare_cached(LOCK_COUNTERS).await?;
-        let batches = transaction.prepare_cached(LOCK_BATCH).await?;
-        let load = transaction.prepare_cached(LOAD).await?;
-        let (_, _, row) = try_join3(
-            transaction.execute(&counters, &[&self.batch.0]),
-            transaction.execute(&batches, &[&self.batch.0]),
-            transaction.query_opt(&load, &[&self.batch.0]),
-        )
-        .await?;
-        match row {
-            Some(row) => StoredBatch::read(&row),
-            None => Err(Failure::Conflict(format!("batch {} does not exist", self.batch))),
-        }
-    }
-
-    async fn store_spec(&self, transaction: &Transaction<'_>) -> Result<(), Failure> {
-        let spec = &self.spec;
-        let statement = transaction.prepare_cached(SEAL).await?;
-        let rows = transaction
-            .execute(
-                &statement,
-                &[
-                    &self.batch.0,
-                    &self.now,
-                    &spec.name,
-                    &spec.job_type,
-                    &spec.pool.as_str(),
-                    &spec.priority,
-                    &spec.concurrency.map(i64::from),
-                    &i32::from(spec.max_attempts),
-                    &bigint(spec.timeout.as_millis()),
-                    &spec.metadata.as_ref().map(flotilla_core::Json::as_str),
-                    &spec.traceparent,
-                ],
-            )
-            .await?;
-        if rows == 1 { Ok(()) } else { Err(Failure::Raced) }
+        Ok(change.record.seen_at(self.now))
     }
 }

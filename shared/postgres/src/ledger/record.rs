@@ -1,141 +1,148 @@
-//! Records outcomes: one transaction, whatever their number and whichever batches they belong to.
+//! Records what became of attempts: one transaction, whatever their number and whichever batches they belong to.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
+use flotilla_core::attempt::Attempt;
 use flotilla_core::batch::Batch;
 use flotilla_core::ids::MAX_ITEMS;
-use flotilla_core::outcome::Outcome;
+use flotilla_core::place::Place;
+use flotilla_core::record::BatchRecord;
 use flotilla_core::{BatchId, ItemIndex, Result};
-use futures_util::future::try_join4;
+use futures_util::future::try_join3;
 use jiff::Timestamp;
-use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::columns::{self, Columns};
-use super::finalize;
+use super::places::{self, AllKnown};
 use crate::error::Failure;
-use crate::rows::{StoredBatch, batch_id, count, get, select_batches};
+use crate::rows::{integer, record, select_batches};
 use crate::session::{Client, Operation};
+use crate::writes::{self, Change, Kept};
 
 /// One writer per batch at a time; in one order, so that writers of several batches don't wait for each other.
 const LOCK: &str = "SELECT FROM batch_counters WHERE batch_id = ANY($1) ORDER BY batch_id FOR NO KEY UPDATE";
 
 const LOAD: &str = select_batches!("WHERE b.id = ANY($1) ORDER BY b.id");
 
-/// What has an outcome needs no further attempt. Those that waited for one were counted as retrying.
-const END_RETRIES: &str = "\
-    DELETE FROM item_retries r
-    USING unnest($1::uuid[], $2::integer[]) AS o (batch_id, index)
-    WHERE r.batch_id = o.batch_id AND r.index = o.index
-    RETURNING r.batch_id, r.due_at IS NOT NULL AS waited";
-
-pub(super) struct Record {
-    outcomes: Vec<Outcome>,
-    batches: Vec<Uuid>,
-    now: Timestamp,
-}
+pub(super) struct Record(Recording);
 
 impl Record {
-    pub(super) fn new(mut outcomes: Vec<Outcome>, now: Timestamp) -> Self {
-        let mut seen = HashSet::with_capacity(outcomes.len());
-        let batches: BTreeSet<Uuid> = outcomes.iter().map(|outcome| outcome.batch.0).collect();
-        // The first one counts. Where an index does not fit the column, there is no such item.
-        outcomes.retain(|outcome| outcome.index < MAX_ITEMS && seen.insert((outcome.batch, outcome.index)));
-        Self {
-            outcomes,
-            batches: batches.into_iter().collect(),
-            now,
-        }
+    pub(super) fn new(attempts: Vec<Attempt>, now: Timestamp) -> Self {
+        Self(Recording::new(attempts, now))
     }
 }
 
 impl Operation for Record {
     type Output = Vec<Batch>;
-    const ATTEMPT: &'static str = "record outcomes";
+    const ATTEMPT: &'static str = "record attempts";
 
     async fn run(&self, client: &mut Client) -> Result<Vec<Batch>, Failure> {
         let transaction = client.transaction().await?;
-        let stored = self.store(&transaction).await?;
-        let mut batches = stored.batches;
-        let mut moved = Vec::new();
-        for batch in &mut batches {
-            if self.count(batch, &stored.recorded, &stored.ended_retries) {
-                moved.push(batch);
-            }
-        }
-        if !moved.is_empty() {
-            let counted: Vec<&StoredBatch> = moved.iter().map(|batch| &**batch).collect();
-            finalize::save_tallies(&transaction, &counted).await?;
-            finalize::finish(&transaction, &mut moved, self.now).await?;
-        }
+        let recorded = self.0.run(&transaction, |_, _| true).await?;
         transaction.commit().await?;
-        Ok(batches.into_iter().map(|batch| batch.seen_at(self.now)).collect())
+        Ok(recorded.into_iter().map(|(batch, _)| batch).collect())
     }
 }
 
-/// What the statements of the first flight answered.
-struct Stored {
-    /// The batches as they were before, locked.
-    batches: Vec<StoredBatch>,
-    /// The outcomes that are new.
-    recorded: HashSet<(BatchId, ItemIndex)>,
-    /// How many items of which batch wait for no further attempt any more.
-    ended_retries: BTreeMap<BatchId, u32>,
+/// Attempts to record, in whichever transaction.
+pub(crate) struct Recording {
+    attempts: Vec<Attempt>,
+    batches: Vec<Uuid>,
+    now: Timestamp,
 }
 
-impl Record {
-    /// Four statements in one flight: the server runs them in this order, and each sees what was committed before the
+impl Recording {
+    pub(crate) fn new(mut attempts: Vec<Attempt>, now: Timestamp) -> Self {
+        let batches: BTreeSet<Uuid> = attempts.iter().map(|attempt| attempt.batch.0).collect();
+        // Where an index does not fit the column, there is no such item.
+        attempts.retain(|attempt| attempt.index < MAX_ITEMS);
+        Self {
+            attempts,
+            batches: batches.into_iter().collect(),
+            now,
+        }
+    }
+
+    /// Records those attempts that `fit` what is known of their item under the lock. Answers the batches, by id, and
+    /// whether each of them changed.
+    pub(crate) async fn run(
+        &self,
+        transaction: &Transaction<'_>,
+        fit: impl Fn(&Attempt, &AllKnown) -> bool + Send,
+    ) -> Result<Vec<(Batch, bool)>, Failure> {
+        let (records, known) = self.load(transaction).await?;
+        let mut by_batch: HashMap<BatchId, Vec<&Attempt>> = HashMap::new();
+        for attempt in self.attempts.iter().filter(|attempt| fit(attempt, &known)) {
+            by_batch.entry(attempt.batch).or_default().push(attempt);
+        }
+        let changes: Vec<Change> = records
+            .into_iter()
+            .map(|record| {
+                let attempts = by_batch.remove(&record.id).unwrap_or_default();
+                self.take(record, &attempts, &known)
+            })
+            .collect();
+        writes::store(transaction, &changes, self.now).await?;
+        Ok(changes
+            .into_iter()
+            .map(|change| (change.record.seen_at(self.now), change.writes.changed))
+            .collect())
+    }
+
+    /// Three statements in one flight: the server runs them in this order, and each sees what was committed before the
     /// lock was granted.
-    async fn store(&self, transaction: &Transaction<'_>) -> Result<Stored, Failure> {
+    async fn load(&self, transaction: &Transaction<'_>) -> Result<(Vec<BatchRecord>, AllKnown), Failure> {
         let lock = transaction.prepare_cached(LOCK).await?;
         let load = transaction.prepare_cached(LOAD).await?;
-        let insert = transaction.prepare_cached(columns::INSERT).await?;
-        let end_retries = transaction.prepare_cached(END_RETRIES).await?;
-        let columns = Columns::of(&self.outcomes);
-        let (_, batches, recorded, ended) = try_join4(
-            transaction.execute(&lock, &[&self.batches]),
-            transaction.query(&load, &[&self.batches]),
-            transaction.query(&insert, &columns.parameters(&self.now)),
-            transaction.query(&end_retries, &[&columns.batch, &columns.index]),
+        let places = transaction.prepare_cached(places::SELECT).await?;
+        let (batches, indexes) = self.items();
+        let (_, rows, known) = try_join3(
+            async { Ok(transaction.execute(&lock, &[&self.batches]).await?) },
+            async { Ok(transaction.query(&load, &[&self.batches]).await?) },
+            places::load(transaction, &places, &batches, &indexes),
         )
         .await?;
-        Ok(Stored {
-            batches: batches.iter().map(StoredBatch::read).collect::<Result<_, _>>()?,
-            recorded: recorded
-                .iter()
-                .map(|row| Ok((batch_id(row, "batch_id")?, count(row, "index")?)))
-                .collect::<Result<_, Failure>>()?,
-            ended_retries: by_batch(&ended)?,
-        })
+        let records = rows.iter().map(record).collect::<Result<_, Failure>>()?;
+        Ok((records, known))
     }
 
-    /// Moves the counts of a batch by what was recorded of it. False where that was nothing.
-    fn count(
-        &self,
-        batch: &mut StoredBatch,
-        recorded: &HashSet<(BatchId, ItemIndex)>,
-        ended_retries: &BTreeMap<BatchId, u32>,
-    ) -> bool {
-        let (id, before) = (batch.id, batch.tally.version);
-        let new = self
+    /// The items that the attempts name, each once.
+    fn items(&self) -> (Vec<Uuid>, Vec<i32>) {
+        let mut seen = HashSet::with_capacity(self.attempts.len());
+        self.attempts
+            .iter()
+            .filter(|attempt| seen.insert((attempt.batch, attempt.index)))
+            .map(|attempt| (attempt.batch.0, integer(attempt.index)))
+            .unzip()
+    }
+
+    fn take(&self, mut record: BatchRecord, attempts: &[&Attempt], known: &AllKnown) -> Change {
+        let before = Kept::of(&record);
+        let mut at: HashMap<ItemIndex, Place> = attempts
+            .iter()
+            .filter_map(|attempt| {
+                let known = known.get(&(record.id, attempt.index));
+                Some((attempt.index, places::place(&record, attempt.index, known)?))
+            })
+            .collect();
+        let attempts = attempts.iter().copied().cloned();
+        let writes = record.take(attempts, &mut at, self.now);
+        let had_retry = |index: &ItemIndex| {
+            known
+                .get(&(record.id, *index))
+                .is_some_and(places::Known::has_retry)
+        };
+        let ended_retries = writes
             .outcomes
             .iter()
-            .filter(|outcome| outcome.batch == id && recorded.contains(&(id, outcome.index)));
-        let start = batch.started_at.unwrap_or(batch.created_at);
-        let ended = ended_retries.get(&id).copied().unwrap_or(0);
-        batch.tally.retrying = batch.tally.retrying.saturating_sub(ended);
-        batch.tally.settle(new, self.now, start);
-        batch.tally.version != before
-    }
-}
-
-fn by_batch(rows: &[Row]) -> Result<BTreeMap<BatchId, u32>, Failure> {
-    let mut counts = BTreeMap::new();
-    for row in rows {
-        if get(row, "waited")? {
-            *counts.entry(batch_id(row, "batch_id")?).or_default() += 1;
+            .map(|outcome| outcome.index)
+            .filter(had_retry)
+            .collect();
+        Change {
+            before,
+            record,
+            writes,
+            ended_retries,
         }
     }
-    Ok(counts)
 }

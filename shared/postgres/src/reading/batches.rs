@@ -5,14 +5,24 @@ use flotilla_core::{BatchId, Result, Space};
 use uuid::Uuid;
 
 use crate::error::Failure;
-use crate::rows::{StoredBatch, batches, select_batches};
+use crate::rows::{batch, batches, select_batches};
 use crate::session::{Client, Operation};
 
-const ONE: &str = select_batches!("WHERE b.id = $1 AND b.space = $2");
+const ONE: &str = select_batches!("WHERE b.id = $1 AND b.space = $2 AND b.deleted_at IS NULL");
 
-/// Newest first. A bound that is always there lets every plan start at the right end of the index.
+/// Newest first. A bound that is always there lets every plan start at the right end of the index. Each of the two kinds
+/// has an index of its own, in the same order.
 const PAGE: &str = select_batches!(
-    "WHERE b.space = $1 AND b.state <> 'open' AND b.id < $2 AND ($3::text IS NULL OR b.state = $3) \
+    "WHERE b.id IN (
+         (SELECT id FROM batches
+          WHERE space = $1 AND state <> 'open' AND id < $2 AND ($3::text IS NULL OR state = $3) AND deleted_at IS NULL
+          ORDER BY id DESC LIMIT $4)
+         UNION ALL
+         (SELECT id FROM batches
+          WHERE space = $1 AND state = 'open' AND stays_open AND id < $2 AND ($3::text IS NULL OR $3 = 'open')
+            AND deleted_at IS NULL
+          ORDER BY id DESC LIMIT $4)
+     )
      ORDER BY b.id DESC LIMIT $4"
 );
 
@@ -30,8 +40,7 @@ impl Operation for One<'_> {
         let row = client
             .query_opt(&statement, &[&self.id.0, &self.space.as_str()])
             .await?;
-        row.map(|row| StoredBatch::read(&row).map(StoredBatch::into_batch))
-            .transpose()
+        row.as_ref().map(batch).transpose()
     }
 }
 

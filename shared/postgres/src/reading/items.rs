@@ -1,12 +1,12 @@
 //! Items of a batch, page by page.
 
 use flotilla_core::item::{Item, ItemFilter, ItemState};
-use flotilla_core::outcome::{ItemError, ItemErrorKind, Output};
+use flotilla_core::outcome::Output;
 use flotilla_core::{BatchId, ItemIndex, Result, Space};
 use tokio_postgres::Row;
 
 use crate::error::Failure;
-use crate::rows::{corrupt, count, get, integer, json, parsed, unsigned};
+use crate::rows::{count, error, get, integer, json, parsed, total, unsigned};
 use crate::session::{Client, Operation};
 
 /// A page of indexes, found by the cheapest way for the state, then what belongs to each of them. `$1`: batch, `$2`:
@@ -18,14 +18,24 @@ macro_rules! page_of {
     ($indexes:literal) => {
         concat!(
             "WITH batch AS MATERIALIZED (
-                 SELECT b.id, b.total, d.next_index FROM batches b JOIN batch_dispatch d ON d.batch_id = b.id
-                 WHERE b.id = $1 AND b.space = $2
+                 SELECT b.id, ",
+            total!(),
+            " AS total, d.next_index
+                 FROM batches b
+                 JOIN batch_dispatch d ON d.batch_id = b.id
+                 WHERE b.id = $1 AND b.space = $2 AND b.deleted_at IS NULL
              ), page AS MATERIALIZED (",
             $indexes,
             " ORDER BY index LIMIT $4)
              SELECT i.index, i.custom_id, i.input, i.index < batch.next_index AS dispatched,
-                    o.state, o.attempt, o.output, o.output_key, o.output_bytes, o.error_kind, o.error_message,
-                    o.started_at, o.duration_us, o.recorded_at, r.attempt AS next_attempt, r.due_at IS NOT NULL AS waits
+                    o.state, o.attempt, o.output, o.output_key, o.output_bytes, o.recorded_at,
+                    r.attempt AS next_attempt, CASE WHEN r.due_at IS NOT NULL THEN r.kind END AS due,
+                    l.kind = 'waiting' AS waits,
+                    coalesce(o.error_kind, t.error_kind) AS error_kind,
+                    coalesce(o.error_message, t.error_message) AS error_message,
+                    -- Nobody knows when an attempt began that ended without a report.
+                    CASE WHEN told.so THEN coalesce(o.started_at, t.started_at) END AS started_at,
+                    CASE WHEN told.so THEN coalesce(o.duration_us, t.duration_us) END AS duration_us
              FROM batch
              CROSS JOIN page
              CROSS JOIN LATERAL (
@@ -37,6 +47,18 @@ macro_rules! page_of {
              LEFT JOIN LATERAL (
                  SELECT * FROM item_retries WHERE batch_id = $1 AND index = page.index LIMIT 1
              ) AS r ON true
+             LEFT JOIN LATERAL (
+                 SELECT * FROM item_leases WHERE batch_id = $1 AND index = page.index LIMIT 1
+             ) AS l ON true
+             LEFT JOIN LATERAL (
+                 -- Of one that goes out again, the attempt before.
+                 SELECT * FROM item_attempts
+                 WHERE batch_id = $1 AND index = page.index AND attempt = r.attempt - 1 AND o.state IS NULL
+                 LIMIT 1
+             ) AS t ON true
+             CROSS JOIN LATERAL (
+                 SELECT o.state IS NULL OR o.state <> 'cancelled' OR o.worker IS NOT NULL AS so
+             ) AS told
              ORDER BY i.index"
         )
     };
@@ -49,9 +71,15 @@ const ALL: &str = page_of!(
 );
 
 const PENDING: &str = page_of!(
-    "SELECT i.index FROM batch
-     CROSS JOIN LATERAL (SELECT greatest($3::integer + 1, batch.next_index) AS first) AS p
-     CROSS JOIN LATERAL generate_series(p.first, least(batch.total - 1, p.first + $4::bigint - 1)) AS i (index)"
+    "SELECT index FROM (
+         SELECT i.index FROM batch
+         CROSS JOIN LATERAL (SELECT greatest($3::integer + 1, batch.next_index) AS first) AS p
+         CROSS JOIN LATERAL generate_series(p.first, least(batch.total - 1, p.first + $4::bigint - 1)) AS i (index)
+         UNION ALL
+         (SELECT r.index::bigint FROM item_retries r
+          WHERE r.batch_id = $1 AND r.index > $3 AND r.due_at IS NOT NULL AND r.kind = 'returned'
+          ORDER BY r.index LIMIT $4)
+     ) AS i"
 );
 
 const QUEUED: &str = page_of!(
@@ -61,11 +89,19 @@ const QUEUED: &str = page_of!(
            AND NOT EXISTS (
                SELECT FROM item_retries r WHERE r.batch_id = $1 AND r.index = b.index AND r.due_at IS NOT NULL
            )
+           AND NOT EXISTS (
+               SELECT FROM item_leases l WHERE l.batch_id = $1 AND l.index = b.index AND l.kind = 'waiting'
+           )
      ) AS i"
 );
 
-const RETRYING: &str =
-    page_of!("SELECT index FROM item_retries WHERE batch_id = $1 AND index > $3 AND due_at IS NOT NULL");
+const RETRYING: &str = page_of!(
+    "SELECT index FROM item_retries
+     WHERE batch_id = $1 AND index > $3 AND due_at IS NOT NULL AND kind = 'retrying'"
+);
+
+const WAITING: &str =
+    page_of!("SELECT index FROM item_leases WHERE batch_id = $1 AND index > $3 AND kind = 'waiting'");
 
 const SUCCEEDED: &str =
     page_of!("SELECT index FROM batch_outcomes WHERE batch_id = $1 AND index > $3 AND state = 'succeeded'");
@@ -89,15 +125,12 @@ impl Operation for Page<'_> {
     const ATTEMPT: &'static str = "list items";
 
     async fn run(&self, client: &mut Client) -> Result<Vec<Item>, Failure> {
-        let Some(query) = query(self.filter.state) else {
-            return Ok(Vec::new());
-        };
         // -1 is before all of them. There is nothing after the largest integer, and one less keeps sums in range.
         let after = self
             .filter
             .after
             .map_or(-1, |after| integer(after).min(i32::MAX - 1));
-        let statement = client.prepare_cached(query).await?;
+        let statement = client.prepare_cached(query(self.filter.state)).await?;
         let rows = client
             .query(
                 &statement,
@@ -113,17 +146,16 @@ impl Operation for Page<'_> {
     }
 }
 
-/// None where no item is ever in that state.
-fn query(state: Option<ItemState>) -> Option<&'static str> {
+fn query(state: Option<ItemState>) -> &'static str {
     match state {
-        None => Some(ALL),
-        Some(ItemState::Pending) => Some(PENDING),
-        Some(ItemState::Queued | ItemState::Processing) => Some(QUEUED),
-        Some(ItemState::Retrying) => Some(RETRYING),
-        Some(ItemState::Waiting) => None,
-        Some(ItemState::Succeeded) => Some(SUCCEEDED),
-        Some(ItemState::Failed) => Some(FAILED),
-        Some(ItemState::Cancelled) => Some(CANCELLED),
+        None => ALL,
+        Some(ItemState::Pending) => PENDING,
+        Some(ItemState::Queued | ItemState::Processing) => QUEUED,
+        Some(ItemState::Retrying) => RETRYING,
+        Some(ItemState::Waiting) => WAITING,
+        Some(ItemState::Succeeded) => SUCCEEDED,
+        Some(ItemState::Failed) => FAILED,
+        Some(ItemState::Cancelled) => CANCELLED,
     }
 }
 
@@ -155,12 +187,15 @@ fn item(row: &Row) -> Result<Item, Failure> {
 fn unsettled(row: &Row) -> Result<(ItemState, u16), Failure> {
     let next_attempt: Option<i32> = get(row, "next_attempt")?;
     let next_attempt: u16 = unsigned("next_attempt", next_attempt.unwrap_or(1))?;
-    Ok(if get(row, "waits")? {
-        (ItemState::Retrying, next_attempt.saturating_sub(1))
-    } else if get(row, "dispatched")? {
-        (ItemState::Queued, next_attempt)
-    } else {
-        (ItemState::Pending, 0)
+    let waits: Option<bool> = get(row, "waits")?;
+    let dispatched: bool = get(row, "dispatched")?;
+    Ok(match get::<Option<&str>>(row, "due")? {
+        // See Place::attempts.
+        Some("returned") => (ItemState::Pending, next_attempt),
+        Some(_) => (ItemState::Retrying, next_attempt.saturating_sub(1)),
+        None if waits == Some(true) => (ItemState::Waiting, next_attempt),
+        None if dispatched => (ItemState::Queued, next_attempt),
+        None => (ItemState::Pending, 0),
     })
 }
 
@@ -173,18 +208,4 @@ fn output(row: &Row) -> Result<Option<Output>, Failure> {
     };
     let bytes = unsigned("output_bytes", get::<i64>(row, "output_bytes")?)?;
     Ok(Some(Output::Stored { key, bytes }))
-}
-
-fn error(row: &Row) -> Result<Option<ItemError>, Failure> {
-    let Some(kind) = get::<Option<&str>>(row, "error_kind")? else {
-        return Ok(None);
-    };
-    Ok(Some(ItemError {
-        kind: error_kind(kind)?,
-        message: get(row, "error_message")?,
-    }))
-}
-
-fn error_kind(text: &str) -> Result<ItemErrorKind, Failure> {
-    serde_json::from_value(text.into()).map_err(|error: serde_json::Error| corrupt("error_kind", error))
 }

@@ -3,14 +3,18 @@
 mod batches;
 mod items;
 mod result;
+mod supply;
+mod tried;
 mod watched;
 
 use async_trait::async_trait;
+use flotilla_core::attempt::Tried;
 use flotilla_core::batch::{Batch, BatchFilter};
 use flotilla_core::item::{Item, ItemFilter};
+use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
 use flotilla_core::ports::store::Reading;
 use flotilla_core::result::BatchResult;
-use flotilla_core::{BatchId, Result, Space};
+use flotilla_core::{BatchId, ItemIndex, Result, Space};
 use jiff::Timestamp;
 
 use crate::PostgresStore;
@@ -45,7 +49,37 @@ impl Reading for PostgresStore {
         self.sessions.run(page).await
     }
 
-    async fn result(&self, space: &Space, batch: BatchId) -> Result<Option<BatchResult>> {
-        self.sessions.run(result::Latest { space, batch }).await
+    async fn tried(&self, space: &Space, batch: BatchId, index: ItemIndex) -> Result<Vec<Tried>> {
+        self.sessions.run(tried::TriedOf { space, batch, index }).await
+    }
+
+    async fn result(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        revision: Option<u32>,
+    ) -> Result<Option<BatchResult>> {
+        let result = result::ResultOf {
+            space,
+            batch,
+            revision,
+        };
+        self.sessions.run(result).await
+    }
+
+    async fn supply(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        ceilings: &Ceilings,
+        now: Timestamp,
+    ) -> Result<Option<(Supply, Vec<ScopeUse>)>> {
+        let supply = supply::SupplyOf {
+            space,
+            batch,
+            ceilings,
+            now,
+        };
+        self.sessions.run(supply).await
     }
 }

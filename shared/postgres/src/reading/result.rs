@@ -4,27 +4,33 @@ use flotilla_core::result::BatchResult;
 use flotilla_core::{BatchId, Result, Space};
 
 use crate::error::Failure;
-use crate::rows::{corrupt, get};
+use crate::rows::{integer, value};
 use crate::session::{Client, Operation};
 
-const LATEST: &str = "\
-    SELECT result::text FROM batch_results WHERE batch_id = $1 AND space = $2 ORDER BY revision DESC LIMIT 1";
+const RESULT: &str = "\
+    SELECT r.result::text
+    FROM batch_results r
+    WHERE r.batch_id = $1 AND r.space = $2 AND ($3::integer IS NULL OR r.revision = $3)
+      AND EXISTS (SELECT FROM batches WHERE id = $1 AND deleted_at IS NULL)
+    ORDER BY r.revision DESC
+    LIMIT 1";
 
-pub(super) struct Latest<'a> {
+pub(super) struct ResultOf<'a> {
     pub(super) space: &'a Space,
     pub(super) batch: BatchId,
+    pub(super) revision: Option<u32>,
 }
 
-impl Operation for Latest<'_> {
+impl Operation for ResultOf<'_> {
     type Output = Option<BatchResult>;
     const ATTEMPT: &'static str = "read a result";
 
     async fn run(&self, client: &mut Client) -> Result<Option<BatchResult>, Failure> {
-        let statement = client.prepare_cached(LATEST).await?;
+        let statement = client.prepare_cached(RESULT).await?;
+        let revision = self.revision.map(integer);
         let row = client
-            .query_opt(&statement, &[&self.batch.0, &self.space.as_str()])
+            .query_opt(&statement, &[&self.batch.0, &self.space.as_str(), &revision])
             .await?;
-        row.map(|row| serde_json::from_str(get(&row, "result")?).map_err(|error| corrupt("result", error)))
-            .transpose()
+        row.map(|row| value(&row, "result")).transpose()
     }
 }

@@ -10,9 +10,11 @@ use crate::rows::{batches, select_batches};
 use crate::session::{Client, Operation};
 
 const ACTIVE: &str = select_batches!(
-    "WHERE b.state IN ('pending', 'processing', 'paused', 'cancelling') ORDER BY b.id LIMIT $1"
+    "WHERE b.state IN ('pending', 'processing', 'paused', 'cancelling') AND b.deleted_at IS NULL ORDER BY b.id LIMIT $1"
 );
-const ENDED: &str = select_batches!("WHERE b.completed_at >= $2 ORDER BY b.completed_at, b.id LIMIT $1");
+const ENDED: &str = select_batches!(
+    "WHERE b.completed_at >= $2 AND b.deleted_at IS NULL ORDER BY b.completed_at, b.id LIMIT $1"
+);
 
 pub(super) struct Watched {
     pub(super) ended_since: Timestamp,

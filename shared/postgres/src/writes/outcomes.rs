@@ -1,34 +1,30 @@
-//! Outcomes as one array per column: thousands of rows are one statement with a dozen parameters.
+//! What became of items.
 
 use std::borrow::Cow;
 
-use flotilla_core::outcome::{Ending, Outcome, Output};
+use deadpool_postgres::Transaction;
+use flotilla_core::outcome::{Ending, ItemError, Outcome, Output};
 use jiff::Timestamp;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
+use super::Change;
+use crate::error::Failure;
 use crate::rows::{bigint, integer, storable, storable_time};
 
-/// Inserts what has no outcome yet. An item that was never dispatched is not there.
-pub(super) const INSERT: &str = "\
+/// Without `ON CONFLICT`, which would make it a third slower: none of them has a row, the lock of the counters says so.
+const INSERT: &str = "\
     INSERT INTO batch_outcomes
         (batch_id, index, state, attempt, output, output_key, output_bytes, error_kind, error_message, fingerprint,
          started_at, duration_us, worker, recorded_at)
-    SELECT o.batch_id, o.index, o.state, o.attempt, o.output, o.output_key, o.output_bytes, o.error_kind,
-           o.error_message, o.fingerprint, o.started_at, o.duration_us, o.worker, $14
+    SELECT o.*, $14
     FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::bigint[], $8::text[],
-                $9::text[], $10::text[], $11::timestamptz[], $12::bigint[], $13::text[])
-         AS o (batch_id, index, state, attempt, output, output_key, output_bytes, error_kind, error_message, fingerprint,
-               started_at, duration_us, worker)
-    JOIN batch_dispatch d ON d.batch_id = o.batch_id AND o.index < d.next_index
-    ON CONFLICT DO NOTHING
-    RETURNING batch_id, index";
+                $9::text[], $10::text[], $11::timestamptz[], $12::bigint[], $13::text[]) AS o";
 
-/// The parameters of [`INSERT`] but the last.
-#[derive(Default)]
-pub(super) struct Columns<'a> {
-    pub(super) batch: Vec<Uuid>,
-    pub(super) index: Vec<i32>,
+#[derive(Debug, Default)]
+pub(super) struct Rows<'a> {
+    batch: Vec<Uuid>,
+    index: Vec<i32>,
     state: Vec<&'static str>,
     attempt: Vec<i32>,
     output: Vec<Option<&'a str>>,
@@ -42,11 +38,16 @@ pub(super) struct Columns<'a> {
     worker: Vec<Option<Cow<'a, str>>>,
 }
 
-impl<'a> Columns<'a> {
-    pub(super) fn of(outcomes: &'a [Outcome]) -> Self {
-        let mut columns = Self::default();
-        outcomes.iter().for_each(|outcome| columns.push(outcome));
-        columns
+impl<'a> Rows<'a> {
+    pub(super) fn of(changes: &'a [Change]) -> Self {
+        let mut rows = Self::default();
+        let outcomes = changes.iter().flat_map(|change| &change.writes.outcomes);
+        outcomes.for_each(|outcome| rows.push(outcome));
+        rows
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.index.is_empty()
     }
 
     fn push(&mut self, outcome: &'a Outcome) {
@@ -83,27 +84,36 @@ impl<'a> Columns<'a> {
         self.error_kind.push(error.map(|error| error.kind.as_str()));
         self.error_message
             .push(error.map(|error| storable(&error.message)));
-        self.fingerprint
-            .push(error.map(flotilla_core::outcome::ItemError::fingerprint));
+        self.fingerprint.push(error.map(ItemError::fingerprint));
     }
 
-    /// In the order of [`INSERT`], with its last one.
-    pub(super) fn parameters<'p>(&'p self, now: &'p Timestamp) -> [&'p (dyn ToSql + Sync); 14] {
-        [
-            &self.batch,
-            &self.index,
-            &self.state,
-            &self.attempt,
-            &self.output,
-            &self.output_key,
-            &self.output_bytes,
-            &self.error_kind,
-            &self.error_message,
-            &self.fingerprint,
-            &self.started_at,
-            &self.duration_us,
-            &self.worker,
-            now,
-        ]
+    pub(super) async fn insert(&self, transaction: &Transaction<'_>, now: Timestamp) -> Result<(), Failure> {
+        let statement = transaction.prepare_cached(INSERT).await?;
+        let inserted = transaction
+            .execute(
+                &statement,
+                &[
+                    &self.batch,
+                    &self.index,
+                    &self.state,
+                    &self.attempt,
+                    &self.output,
+                    &self.output_key,
+                    &self.output_bytes,
+                    &self.error_kind,
+                    &self.error_message,
+                    &self.fingerprint,
+                    &self.started_at,
+                    &self.duration_us,
+                    &self.worker,
+                    &now,
+                ],
+            )
+            .await;
+        match inserted {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Err(Failure::Raced),
+            Err(error) => Err(error.into()),
+        }
     }
 }
