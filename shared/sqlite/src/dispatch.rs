@@ -11,25 +11,39 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flotilla_core::Result;
 use flotilla_core::ids::BatchId;
-use flotilla_core::ports::store::{ActiveBatch, Claim, ClaimId, Dispatch, Want};
+use flotilla_core::limits::Ceilings;
+use flotilla_core::ports::store::{Active, Claim, ClaimId, Dispatch, Want};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
 use crate::SqliteStore;
 use crate::error::Done;
 
+pub(crate) use self::redispatch::return_all;
+
 #[async_trait]
 impl Dispatch for SqliteStore {
-    async fn active_batches(&self, limit: u32) -> Result<Vec<ActiveBatch>> {
+    async fn active_batches(&self, limit: u32, ceilings: &Ceilings, now: Timestamp) -> Result<Active> {
+        let ceilings = ceilings.clone();
         self.readers
-            .run("list active batches", move |db| active::list(db, limit))
+            .run("list active batches", move |db| {
+                active::list(db, limit, &ceilings, now)
+            })
             .await
     }
 
-    async fn claim(&self, wants: &[Want], lease: Duration, now: Timestamp) -> Result<Vec<Claim>> {
-        let (wants, until) = (wants.to_vec(), end_of(lease, now));
+    async fn claim(
+        &self,
+        wants: &[Want],
+        ceilings: &Ceilings,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<Claim>> {
+        let (wants, ceilings, until) = (wants.to_vec(), ceilings.clone(), end_of(lease, now));
         self.writer
-            .run("claim items", move |db| claim::claim(db, &wants, until, now))
+            .run("claim items", move |db| {
+                claim::claim(db, &wants, &ceilings, until, now)
+            })
             .await
     }
 

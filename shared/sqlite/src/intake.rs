@@ -1,22 +1,28 @@
 //! Taking batches in.
 
 mod append;
+mod appending;
+mod idle;
+mod keep_open;
 mod open;
 mod seal;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::Result;
 use flotilla_core::batch::{Batch, BatchSpec};
-use flotilla_core::ids::{BatchId, ItemIndex};
+use flotilla_core::ids::{BatchId, ItemIndex, Space};
 use flotilla_core::item::NewItem;
-use flotilla_core::ports::store::{Intake, NewBatch, Opened};
+use flotilla_core::ports::store::{Appending, Intake, NewBatch, Opened};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
 use crate::SqliteStore;
 use crate::error::{Done, Failure};
-use crate::keys::{Id, Micros};
 use crate::rows::BatchRow;
+
+pub(crate) use self::appending::{drop_unkept, is_appending};
 
 #[async_trait]
 impl Intake for SqliteStore {
@@ -38,6 +44,43 @@ impl Intake for SqliteStore {
             .await
     }
 
+    async fn keep_open(&self, batch: BatchId, spec: BatchSpec, now: Timestamp) -> Result<Batch> {
+        self.writer
+            .run("keep a batch open", move |db| {
+                keep_open::keep_open(db, batch, spec, now)
+            })
+            .await
+    }
+
+    async fn begin_append(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        patience: Duration,
+        now: Timestamp,
+    ) -> Result<Appending> {
+        let space = space.clone();
+        self.writer
+            .run("begin to append", move |db| {
+                appending::begin(db, &space, batch, patience, now)
+            })
+            .await
+    }
+
+    async fn end_append(
+        &self,
+        batch: BatchId,
+        first: ItemIndex,
+        keep: bool,
+        now: Timestamp,
+    ) -> Result<Batch> {
+        self.writer
+            .run("end an append", move |db| {
+                appending::end(db, batch, first, keep, now)
+            })
+            .await
+    }
+
     async fn discard_batch(&self, batch: BatchId) -> Result<bool> {
         self.writer
             .run("discard a batch", move |db| open::discard(db, batch))
@@ -47,7 +90,15 @@ impl Intake for SqliteStore {
     async fn abandoned_batches(&self, idle_since: Timestamp, limit: u32) -> Result<Vec<BatchId>> {
         self.readers
             .run("look for abandoned batches", move |db| {
-                abandoned(db, idle_since, limit)
+                idle::open(db, false, idle_since, limit)
+            })
+            .await
+    }
+
+    async fn unsealed_batches(&self, idle_since: Timestamp, limit: u32) -> Result<Vec<BatchId>> {
+        self.readers
+            .run("look for unsealed batches", move |db| {
+                idle::open(db, true, idle_since, limit)
             })
             .await
     }
@@ -57,13 +108,4 @@ impl Intake for SqliteStore {
 fn existing(db: &Connection, id: BatchId) -> Done<BatchRow> {
     let batch = BatchRow::load(db, id)?;
     batch.ok_or_else(|| Failure::Conflict(format!("there is no batch {id}")))
-}
-
-fn abandoned(db: &Connection, idle_since: Timestamp, limit: u32) -> Done<Vec<BatchId>> {
-    let sql = "
-        SELECT id FROM batches WHERE state = 'open' AND last_append_at < ?1
-        ORDER BY last_append_at LIMIT ?2";
-    let mut statement = db.prepare_cached(sql)?;
-    let ids = statement.query_map((Micros(idle_since), limit), |row| row.get::<_, Id>(0))?;
-    Ok(ids.map(|id| id.map(|Id(id)| id)).collect::<Result<_, _>>()?)
 }

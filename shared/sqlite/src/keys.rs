@@ -31,6 +31,11 @@ pub(crate) fn index_of(key: i64) -> ItemIndex {
     key as u32
 }
 
+/// The number of the batch in a key.
+pub(crate) fn number_of(key: i64) -> i64 {
+    key >> 32
+}
+
 impl ToSql for Number {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         self.0.to_sql()

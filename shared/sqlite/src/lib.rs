@@ -19,10 +19,12 @@
 //!
 //! # Where things are
 //!
-//! The verbs of each part of the port are in a module of its name: `intake`, `dispatch`, `ledger`, `reading`.
-//! `rows` turns rows into values of the domain; no rule is here that the domain has. Counts are moved by
-//! [`Tally`](flotilla_core::tally::Tally) alone, so that PostgreSQL can't count differently.
+//! The verbs of each part of the port are in a module of its name: `intake`, `dispatch`, `ledger`, `steer`,
+//! `dead_letters`, `upkeep`, `reading`. `rows` turns rows into values of the domain; no rule is here that the domain
+//! has. Items are moved by [`BatchRecord`](flotilla_core::record::BatchRecord) alone, so that PostgreSQL can't count
+//! differently.
 
+mod dead_letters;
 mod dispatch;
 mod error;
 mod intake;
@@ -31,9 +33,15 @@ mod ledger;
 mod lock;
 mod migrate;
 mod open;
+#[cfg(test)]
+mod plans;
 mod readers;
 mod reading;
 mod rows;
+mod secret;
+mod steer;
+mod supply;
+mod upkeep;
 mod writer;
 
 use async_trait::async_trait;
@@ -60,5 +68,12 @@ impl Store for SqliteStore {
     async fn ping(&self) -> Result<()> {
         self.writer.check()?;
         self.readers.run("check the schema", migrate::check).await
+    }
+
+    async fn secret(&self) -> Result<[u8; 32]> {
+        match self.readers.run("read the secret", secret::find).await? {
+            Some(secret) => Ok(secret),
+            None => self.writer.run("make the secret", secret::make).await,
+        }
     }
 }

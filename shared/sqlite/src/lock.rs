@@ -11,7 +11,7 @@ use crate::error::ENGINE;
 /// Held for as long as the database is open. The operating system gives it back when the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -34,7 +34,14 @@ impl Lock {
             .set_len(0)
             .and_then(|()| write!(file, "{}", std::process::id()));
         signed.map_err(|error| cannot_lock(&path, error))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a process that is being started at this moment has it open too, for an instant.
+    fn drop(&mut self) {
+        drop(self.file.unlock());
     }
 }
 

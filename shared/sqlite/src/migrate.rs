@@ -59,3 +59,6 @@ fn version(db: &Connection) -> Done<Option<i64>> {
     let sql = "SELECT max(version) FROM refinery_schema_history";
     Ok(db.query_row(sql, [], |row| row.get(0)).optional()?.flatten())
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ const READER_CACHE_KIB: i64 = 4 * 1024;
 /// The log is cut back to this size once what is in it has moved to the database.
 const LOG_BYTES: i64 = 64 * 1024 * 1024;
 /// Prepared statements kept per connection: more than there are different ones.
-const STATEMENTS: usize = 96;
+const STATEMENTS: usize = 160;
 /// What the first migration marks our files with: "Flot".
 const APPLICATION: i64 = 0x466c_6f74;
 

@@ -1,13 +1,19 @@
-//! Reading. Every query of a person names the space, so what belongs to another one is not found.
+//! Reading. Every query of a person names the space, so what belongs to another one is not found; nor is what is being
+//! removed.
 
 mod batches;
 mod items;
+mod results;
+mod supply;
+mod tried;
 
 use async_trait::async_trait;
 use flotilla_core::Result;
+use flotilla_core::attempt::Tried;
 use flotilla_core::batch::{Batch, BatchFilter};
-use flotilla_core::ids::{BatchId, Space};
+use flotilla_core::ids::{BatchId, ItemIndex, Space};
 use flotilla_core::item::{Item, ItemFilter};
+use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
 use flotilla_core::ports::store::Reading;
 use flotilla_core::result::BatchResult;
 use jiff::Timestamp;
@@ -55,10 +61,39 @@ impl Reading for SqliteStore {
             .await
     }
 
-    async fn result(&self, space: &Space, batch: BatchId) -> Result<Option<BatchResult>> {
+    async fn tried(&self, space: &Space, batch: BatchId, index: ItemIndex) -> Result<Vec<Tried>> {
         let space = space.clone();
         self.readers
-            .run("read a result", move |db| batches::result(db, &space, batch))
+            .run("read attempts", move |db| tried::of(db, &space, batch, index))
+            .await
+    }
+
+    async fn result(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        revision: Option<u32>,
+    ) -> Result<Option<BatchResult>> {
+        let space = space.clone();
+        self.readers
+            .run("read a result", move |db| {
+                results::one(db, &space, batch, revision)
+            })
+            .await
+    }
+
+    async fn supply(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        ceilings: &Ceilings,
+        now: Timestamp,
+    ) -> Result<Option<(Supply, Vec<ScopeUse>)>> {
+        let (space, ceilings) = (space.clone(), ceilings.clone());
+        self.readers
+            .run("read what may be dispatched", move |db| {
+                supply::of(db, &space, batch, &ceilings, now)
+            })
             .await
     }
 }

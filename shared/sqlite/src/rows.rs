@@ -1,11 +1,19 @@
 //! Rows as values of the domain.
 
 mod batch;
+pub(crate) mod dead_letter;
+pub(crate) mod event;
 mod item;
-mod outcome;
+pub(crate) mod lease;
+pub(crate) mod outcome;
+mod place;
+pub(crate) mod retry;
+mod spec;
 mod text;
+pub(crate) mod tried;
 
-pub(crate) use batch::BatchRow;
-pub(crate) use item::{ITEM_COLUMNS, item};
-pub(crate) use outcome::insert as insert_outcome;
-pub(crate) use text::Raw;
+pub(crate) use batch::{BatchRow, seal_at};
+pub(crate) use item::{ITEM_COLUMNS, Kind, item};
+pub(crate) use place::{Places, read_retry};
+pub(crate) use spec::millis;
+pub(crate) use text::{Raw, Text};

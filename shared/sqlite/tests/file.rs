@@ -4,13 +4,21 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, Stdio};
+use std::time::Duration;
 
+use flotilla_core::attempt::Attempt;
 use flotilla_core::batch::BatchSpec;
 use flotilla_core::clock::{Clock, SystemClock};
+use flotilla_core::command::{Actor, Command};
 use flotilla_core::ids::{BatchId, Space};
 use flotilla_core::item::{ItemFilter, NewItem};
-use flotilla_core::ports::store::{Dispatch, Intake, NewBatch, Reading, Store, Want};
+use flotilla_core::limits::Ceilings;
+use flotilla_core::message::{Verdict, Waiting};
+use flotilla_core::outcome::{ItemError, ItemErrorKind, Output};
+use flotilla_core::ports::store::{
+    Claim, Dispatch, Intake, Ledger, NewBatch, Reading, Steer, Store, Upkeep, Want,
+};
 use flotilla_core::{ErrorKind, Json};
 use flotilla_sqlite::SqliteStore;
 use rusqlite::Connection;
@@ -68,7 +76,7 @@ async fn an_open_file_is_not_opened_twice() {
     let file = folder.path().join("flotilla.db");
     let store = SqliteStore::open(&file).unwrap();
     let error = SqliteStore::open(&file).unwrap_err();
-    let pid = std::process::id();
+    let pid = process::id();
     assert_eq!(error.kind(), ErrorKind::Misconfigured);
     assert!(
         error.to_string().contains(&format!(
@@ -89,7 +97,7 @@ async fn a_schema_that_does_not_fit_is_named() {
     assert!(
         error
             .to_string()
-            .ends_with("it has no schema and this program needs schema version 1; run `flotilla migrate`"),
+            .ends_with("it has no schema and this program needs schema version 2; run `flotilla migrate`"),
         "{error}"
     );
     assert_eq!(
@@ -100,7 +108,7 @@ async fn a_schema_that_does_not_fit_is_named() {
     store.ping().await.unwrap();
     drop(store);
 
-    let later = "INSERT INTO refinery_schema_history SELECT 99, 'later', applied_on, '1' FROM refinery_schema_history";
+    let later = "INSERT INTO refinery_schema_history SELECT 99, 'later', applied_on, '1' FROM refinery_schema_history LIMIT 1";
     Connection::open(&file).unwrap().execute(later, []).unwrap();
     let store = SqliteStore::open(&file).unwrap();
     for error in [
@@ -133,6 +141,81 @@ fn other_files_are_left_alone() {
     std::fs::write(&text, "milk, bread, ".repeat(500)).unwrap();
     assert_eq!(SqliteStore::open(&text).unwrap_err().kind(), ErrorKind::Corrupt);
     assert!(std::fs::read_to_string(&text).unwrap().starts_with("milk"));
+}
+
+/// Whatever table a later version adds: nothing of a batch is left behind in it.
+#[tokio::test]
+async fn a_removed_batch_leaves_no_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("flotilla.db");
+    let store = migrated(&file).await;
+    let now = SystemClock.now();
+    store.open_batch(new_batch()).await.unwrap();
+    store.append_items(BATCH, 0, chunk(0)).await.unwrap();
+    let spec = BatchSpec {
+        max_attempts: 3,
+        callback_timeout: Some(Duration::from_secs(60)),
+        ..BatchSpec::default()
+    };
+    store.seal_batch(BATCH, spec, now).await.unwrap();
+    claim(&store, CHUNK).await;
+    let error = || ItemError::new(ItemErrorKind::Handler, "no");
+    let verdicts = [
+        Verdict::Done(Output::Inline(Json::null())),
+        Verdict::Fail(error()),
+        Verdict::Retry {
+            error: error(),
+            after_ms: None,
+        },
+        Verdict::Waiting(Waiting::default()),
+        Verdict::Leased { ttl_ms: 1_000 },
+        Verdict::Lost,
+    ];
+    let told = (0..).zip(verdicts).map(|(index, verdict)| Attempt {
+        batch: BATCH,
+        index,
+        attempt: 1,
+        verdict,
+        started_at: now,
+        duration_us: 1,
+        worker: None,
+    });
+    store.record(told.collect(), now).await.unwrap();
+    let space = Space::default();
+    let (delete, by) = (Command::Delete { force: true }, Actor::system());
+    store.command(&space, BATCH, &delete, &by, now).await.unwrap();
+    assert!(
+        rows(&file).len() > 8,
+        "there is something to remove: {:?}",
+        rows(&file)
+    );
+    let later = now + Duration::from_secs(1);
+    for _ in 0..2 {
+        store.sweep(BATCH, 1_000, later, later).await.unwrap();
+    }
+    for _ in 0..1_000 {
+        if store.purge(BATCH, 7).await.unwrap() {
+            break;
+        }
+    }
+    assert_eq!(rows(&file), []);
+}
+
+/// Tables that are not empty, but for those that have nothing to do with batches.
+fn rows(file: &Path) -> Vec<(String, u32)> {
+    let db = Connection::open(file).unwrap();
+    let tables = "
+        SELECT name FROM sqlite_schema
+        WHERE type = 'table' AND name NOT IN ('refinery_schema_history', 'sqlite_sequence', 'secrets')";
+    let mut tables = db.prepare(tables).unwrap();
+    let names = tables.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let count = |name: String| {
+        let sql = format!("SELECT count(*) FROM {name}");
+        let rows = db.query_row(&sql, [], |row| row.get(0)).unwrap();
+        (name, rows)
+    };
+    let all = names.map(|name| count(name.unwrap()));
+    all.filter(|(_, rows)| *rows > 0).collect()
 }
 
 /// Twelve times, a process is killed while it writes. Whatever it was told is stored is stored, nothing is stored by half,
@@ -198,20 +281,26 @@ async fn finish(file: &Path, stored: u32) {
             .map(|item| item.input.to::<u32>().unwrap())
             .eq(0..stored)
     );
+    let claims = claim(&store, stored).await;
+    assert_eq!(claims[0].items.len(), stored as usize);
+}
+
+async fn claim(store: &SqliteStore, items: u32) -> Vec<Claim> {
     let wants = [Want {
         batch: BATCH,
-        items: stored,
+        items,
+        suspects: 0,
     }];
-    let claims = store
-        .claim(&wants, std::time::Duration::from_secs(9), SystemClock.now())
+    let (none, lease) = (Ceilings::default(), Duration::from_secs(9));
+    store
+        .claim(&wants, &none, lease, SystemClock.now())
         .await
-        .unwrap();
-    assert_eq!(claims[0].items.len(), stored as usize);
+        .unwrap()
 }
 
 /// This test program again, as the process that is killed.
 fn start_writer(file: &Path) -> Writer {
-    let child = Command::new(std::env::current_exe().unwrap())
+    let child = process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "the_process_that_is_killed", "--nocapture"])
         .env("FLOTILLA_TEST_FILE", file)
         .stdout(Stdio::piped())

@@ -2,7 +2,7 @@
 
 use flotilla_core::ports::store::Claim;
 use jiff::Timestamp;
-use rusqlite::{Connection, named_params};
+use rusqlite::Connection;
 
 use super::held::Held;
 use crate::error::Done;
@@ -14,16 +14,16 @@ pub(super) fn take_over(db: &Connection, until: Timestamp, limit: u32, now: Time
     while taken.len() < limit as usize
         && let Some(held) = Held::next_expired(db, now)?
     {
-        let items = held.items(db)?;
-        let number = held.batch();
-        let batch =
-            BatchRow::select(db, "WHERE number = :number", named_params! { ":number": number })?.pop();
-        match batch {
-            Some(batch) if !items.is_empty() => {
-                held.renew(db, until)?;
-                taken.push(held.into_claim(batch, items));
-            }
-            _ => held.drop(db)?,
+        let Some(batch) = BatchRow::numbered(db, held.batch())? else {
+            held.drop(db)?;
+            continue;
+        };
+        let items = held.items_left(db, &batch.record.spec)?;
+        if items.is_empty() {
+            held.drop(db)?;
+        } else {
+            held.renew(db, until)?;
+            taken.push(held.into_claim(batch, items));
         }
     }
     Ok(taken)

@@ -11,14 +11,19 @@ use crate::keys::{Micros, Number, database_now};
 /// Appends `items` to an open batch that holds exactly `first` items.
 pub(super) fn append(db: &Connection, id: BatchId, first: ItemIndex, items: &[NewItem]) -> Done<()> {
     let batch = super::existing(db, id)?;
-    if batch.state != BatchState::Open {
+    let (state, total) = (batch.record.state, batch.upload.held);
+    if state != BatchState::Open {
         return Err(Failure::Conflict(format!(
-            "the batch is {} and takes no more items",
-            batch.state
+            "the batch is {state} and takes no more items"
         )));
     }
-    if batch.total != first {
-        let (total, state) = (batch.total, batch.state);
+    if batch.upload.stays_open && batch.upload.appending == 0 {
+        // Nobody would keep them.
+        return Err(Failure::Conflict(
+            "the batch takes items after an append to it has begun, and none has".into(),
+        ));
+    }
+    if total != first {
         return Err(Failure::Conflict(format!(
             "the {state} batch holds {total} items, so item {first} can't be next"
         )));
@@ -28,7 +33,7 @@ pub(super) fn append(db: &Connection, id: BatchId, first: ItemIndex, items: &[Ne
     let longest = items.iter().map(|item| item.input.len()).max().unwrap_or(0);
     let longest = u32::try_from(longest)
         .unwrap_or(u32::MAX)
-        .max(batch.max_input_bytes);
+        .max(batch.record.max_input_bytes);
     grow(db, batch.number, total, longest)
 }
 

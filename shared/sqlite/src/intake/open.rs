@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 
 use crate::error::{Done, Failure};
 use crate::keys::{Id, Micros, Number, database_now};
-use crate::rows::BatchRow;
+use crate::rows::{BatchRow, millis};
 
 /// Makes a batch, or finds the one that was made before under its id or its key.
 pub(super) fn open(db: &Connection, new: &NewBatch) -> Done<Opened> {
@@ -22,7 +22,8 @@ pub(super) fn open(db: &Connection, new: &NewBatch) -> Done<Opened> {
     // Another request under the same key, before the same request again: what is promised is one batch per key.
     let found = BatchRow::select(
         db,
-        "WHERE space = :space AND (idempotency_key = :key OR id = :id) ORDER BY id = :id LIMIT 1",
+        "WHERE space = :space AND (idempotency_key = :key OR id = :id) AND deleted_at IS NULL
+         ORDER BY id = :id LIMIT 1",
         named_params! { ":space": new.space.as_str(), ":key": new.idempotency_key, ":id": Id(new.id) },
     )?;
     let batch = found.into_iter().next();
@@ -46,7 +47,7 @@ fn insert(db: &Connection, new: &NewBatch) -> Done<bool> {
         ":pool": spec.pool.as_str(),
         ":priority": spec.priority,
         ":max_attempts": spec.max_attempts,
-        ":timeout_ms": super::seal::millis(spec.timeout),
+        ":timeout_ms": millis(spec.timeout),
         ":created_at": Micros(new.created_at),
     })?;
     Ok(inserted == 1)

@@ -1,10 +1,9 @@
-//! Batches and their results.
+//! Batches.
 
 use flotilla_core::batch::{Batch, BatchFilter, BatchState};
 use flotilla_core::ids::{BatchId, Space};
-use flotilla_core::result::BatchResult;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, ToSql, named_params};
+use rusqlite::{Connection, ToSql, named_params};
 
 use crate::error::Done;
 use crate::keys::{Id, Micros, database_now};
@@ -13,10 +12,15 @@ use crate::rows::BatchRow;
 /// One batch, also an open one.
 pub(super) fn one(db: &Connection, space: &Space, id: BatchId) -> Done<Option<Batch>> {
     let named = named_params! { ":space": space.as_str(), ":id": Id(id) };
-    Ok(select(db, "WHERE space = :space AND id = :id", named)?.pop())
+    Ok(select(
+        db,
+        "WHERE space = :space AND id = :id AND deleted_at IS NULL",
+        named,
+    )?
+    .pop())
 }
 
-/// Accepted batches of a space, newest first: ids sort by time.
+/// Accepted batches of a space, some of them still open, newest first: ids sort by time.
 pub(super) fn page(db: &Connection, space: &Space, filter: &BatchFilter, limit: u32) -> Done<Vec<Batch>> {
     let before = filter.before.map(Id);
     let state = filter.state.map(BatchState::as_str);
@@ -32,7 +36,8 @@ pub(super) fn page(db: &Connection, space: &Space, filter: &BatchFilter, limit: 
         ":before IS NULL"
     };
     let rest = format!(
-        "WHERE space = :space AND {state_is} AND {older} AND state <> 'open' ORDER BY id DESC LIMIT :limit"
+        "WHERE space = :space AND {state_is} AND {older} AND (state <> 'open' OR stays_open) AND deleted_at IS NULL
+         ORDER BY id DESC LIMIT :limit"
     );
     let named =
         named_params! { ":space": space.as_str(), ":state": state, ":before": before, ":limit": limit };
@@ -41,10 +46,12 @@ pub(super) fn page(db: &Connection, space: &Space, filter: &BatchFilter, limit: 
 
 /// What runs, oldest first, then what ended since.
 pub(super) fn watched(db: &Connection, ended_since: Timestamp, limit: u32) -> Done<Vec<Batch>> {
-    let running = "WHERE state IN ('pending', 'processing', 'paused', 'cancelling') ORDER BY id LIMIT :limit";
+    let running = "
+        WHERE state IN ('pending', 'processing', 'paused', 'cancelling') AND deleted_at IS NULL
+        ORDER BY id LIMIT :limit";
     let mut batches = select(db, running, named_params! { ":limit": limit })?;
     let left = limit.saturating_sub(u32::try_from(batches.len()).unwrap_or(u32::MAX));
-    let ended = "WHERE completed_at >= :since ORDER BY completed_at, id LIMIT :limit";
+    let ended = "WHERE completed_at >= :since AND deleted_at IS NULL ORDER BY completed_at, id LIMIT :limit";
     let named = named_params! { ":since": Micros(ended_since), ":limit": left };
     batches.extend(select(db, ended, named)?);
     Ok(batches)
@@ -54,17 +61,4 @@ fn select(db: &Connection, rest: &str, named: &[(&str, &dyn ToSql)]) -> Done<Vec
     let now = database_now(db)?;
     let rows = BatchRow::select(db, rest, named)?;
     Ok(rows.into_iter().map(|row| row.into_batch(now)).collect())
-}
-
-/// The latest revision of a result.
-pub(super) fn result(db: &Connection, space: &Space, id: BatchId) -> Done<Option<BatchResult>> {
-    let sql = "
-        SELECT result FROM batch_results JOIN batches ON batches.number = batch_results.batch
-        WHERE space = ?1 AND id = ?2
-        ORDER BY revision DESC LIMIT 1";
-    let json: Option<String> = db
-        .prepare_cached(sql)?
-        .query_row((space.as_str(), Id(id)), |row| row.get(0))
-        .optional()?;
-    Ok(json.map(|json| serde_json::from_str(&json)).transpose()?)
 }

@@ -1,34 +1,53 @@
 //! A batch with its counters, as the verbs change it.
 
-use std::time::Duration;
-
-use flotilla_core::batch::{Batch, BatchSpec, BatchState};
+use flotilla_core::batch::{Batch, BatchState};
+use flotilla_core::command::BatchEvent;
 use flotilla_core::ids::{BatchId, Space};
+use flotilla_core::limits::Bucket;
+use flotilla_core::record::{BatchRecord, Control};
 use flotilla_core::result::BatchResult;
 use flotilla_core::tally::{Tally, TallyDetail};
 use jiff::Timestamp;
-use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
 
-use super::text::{Raw, Text};
+use super::text::{Text, json};
+use super::{event, spec};
 use crate::error::Done;
 use crate::keys::{Id, Micros, Number, signed, time, unsigned};
 
 /// A batch as its three rows say.
 pub(crate) struct BatchRow {
     pub(crate) number: Number,
-    pub(crate) id: BatchId,
-    pub(crate) space: Space,
-    pub(crate) spec: BatchSpec,
-    pub(crate) state: BatchState,
-    pub(crate) total: u32,
-    pub(crate) max_input_bytes: u32,
-    pub(crate) next_index: u32,
-    pub(crate) tally: Tally,
-    pub(crate) created_at: Timestamp,
-    pub(crate) started_at: Option<Timestamp>,
-    pub(crate) completed_at: Option<Timestamp>,
-    pub(crate) error: Option<String>,
+    pub(crate) record: BatchRecord,
+    /// What was dispatched of it of late.
+    pub(crate) bucket: Bucket,
+    pub(crate) upload: Upload,
+}
+
+/// How the items of an open batch come in.
+#[derive(Clone, Copy)]
+pub(crate) struct Upload {
+    /// So many items it has, those of an append that has not ended among them.
+    pub(crate) held: u32,
+    /// It was accepted, and takes items until it is sealed.
+    pub(crate) stays_open: bool,
+    /// Where it stays open: so many items are kept, whatever becomes of an append.
+    pub(crate) appended: u32,
+    /// Where somebody appends: the microseconds that they may be silent for. Else 0.
+    pub(crate) appending: i64,
+    /// When it was last touched.
+    pub(crate) touched_at: Timestamp,
+}
+
+impl Upload {
+    /// So many items of a batch in this state there are for readers.
+    fn shown(&self, state: BatchState) -> u32 {
+        if state == BatchState::Open && self.stays_open {
+            self.appended
+        } else {
+            self.held
+        }
+    }
 }
 
 /// The rows of a batch belong together: they are made and removed in one transaction.
@@ -44,6 +63,12 @@ impl BatchRow {
         Ok(statement.query_row([Id(id)], Self::read).optional()?)
     }
 
+    /// The batch with this number.
+    pub(crate) fn numbered(db: &Connection, number: Number) -> Done<Option<Self>> {
+        let mut statement = db.prepare_cached(&format!("{SELECT} WHERE number = ?1"))?;
+        Ok(statement.query_row([number], Self::read).optional()?)
+    }
+
     /// The batches that `rest`, a `WHERE` clause and what follows it, finds.
     pub(crate) fn select(db: &Connection, rest: &str, parameters: &[(&str, &dyn ToSql)]) -> Done<Vec<Self>> {
         let mut statement = db.prepare_cached(&format!("{SELECT} {rest}"))?;
@@ -52,59 +77,104 @@ impl BatchRow {
     }
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            number: row.get("number")?,
+        let upload = Upload {
+            held: row.get("total")?,
+            stays_open: row.get("stays_open")?,
+            appended: row.get("appended")?,
+            appending: row.get("appending")?,
+            touched_at: row.get::<_, Micros>("last_append_at")?.0,
+        };
+        let Text(state) = row.get("state")?;
+        let record = BatchRecord {
             id: row.get::<_, Id>("id")?.0,
             space: row.get::<_, Text<_>>("space")?.0,
-            spec: spec(row)?,
-            state: row.get::<_, Text<_>>("state")?.0,
-            total: row.get("total")?,
-            max_input_bytes: row.get("max_input_bytes")?,
+            spec: spec::read(row)?,
+            state,
+            control: json::<Control>(row, "control")?,
+            epoch: row.get("epoch")?,
+            revision: row.get("revision")?,
+            total: upload.shown(state),
             next_index: row.get("next_index")?,
             tally: tally(row)?,
+            max_input_bytes: row.get("max_input_bytes")?,
             created_at: row.get::<_, Micros>("created_at")?.0,
             started_at: time(row, "started_at")?,
+            halted_at: time(row, "halted_at")?,
             completed_at: time(row, "completed_at")?,
+            deleted_at: time(row, "deleted_at")?,
             error: row.get("error")?,
+        };
+        Ok(Self {
+            number: row.get("number")?,
+            record,
+            bucket: Bucket {
+                tokens: row.get("tokens")?,
+                at: time(row, "refilled_at")?,
+            },
+            upload,
         })
     }
 
     /// As it reads at `now`.
     pub(crate) fn into_batch(self, now: Timestamp) -> Batch {
-        let (rate_per_s, eta) = self
-            .tally
-            .speed(self.total, self.started_at, self.completed_at, now);
-        Batch {
-            id: self.id,
-            space: self.space,
-            spec: self.spec,
-            state: self.state,
-            version: self.tally.version,
-            counts: self.tally.counts(self.total, self.next_index),
-            rate_per_s,
-            eta,
-            max_input_bytes: self.max_input_bytes,
-            created_at: self.created_at,
-            started_at: self.started_at,
-            completed_at: self.completed_at,
-            error: self.error,
-        }
+        self.record.seen_at(now)
     }
 
-    /// How many more items may be in flight.
-    pub(crate) fn room(&self) -> u32 {
-        let in_flight = self.tally.in_flight(self.next_index);
-        self.spec
-            .concurrency
-            .map_or(u32::MAX, |most| most.saturating_sub(in_flight))
+    /// True while it is an upload that nobody has accepted yet.
+    pub(crate) fn is_upload(&self) -> bool {
+        self.record.state == BatchState::Open && !self.upload.stays_open
     }
 
-    /// Writes its state and the times that go with it.
-    pub(crate) fn save_state(&self, db: &Connection) -> Done<()> {
-        let sql = "UPDATE batches SET state = ?2, started_at = ?3, completed_at = ?4 WHERE number = ?1";
-        let (started_at, completed_at) = (self.started_at.map(Micros), self.completed_at.map(Micros));
-        db.prepare_cached(sql)?
-            .execute((self.number, self.state.as_str(), started_at, completed_at))?;
+    /// True where people of `space` may know of it.
+    pub(crate) fn is_seen_by(&self, space: &Space) -> bool {
+        self.record.space == *space && self.record.deleted_at.is_none()
+    }
+
+    /// Writes where it stands. A batch that is to be removed gives its key back.
+    pub(crate) fn save_head(&self, db: &Connection) -> Done<()> {
+        let sql = "
+            UPDATE batches
+            SET state = :state, control = :control, epoch = :epoch, revision = :revision, started_at = :started_at,
+                halted_at = :halted_at, completed_at = :completed_at, deleted_at = :deleted_at, error = :error,
+                idempotency_key = CASE WHEN :deleted_at IS NULL THEN idempotency_key END
+            WHERE number = :number";
+        let record = &self.record;
+        db.prepare_cached(sql)?.execute(named_params! {
+            ":number": self.number,
+            ":state": record.state.as_str(),
+            ":control": serde_json::to_string(&record.control)?,
+            ":epoch": record.epoch,
+            ":revision": record.revision,
+            ":started_at": record.started_at.map(Micros),
+            ":halted_at": record.halted_at.map(Micros),
+            ":completed_at": record.completed_at.map(Micros),
+            ":deleted_at": record.deleted_at.map(Micros),
+            ":error": record.error,
+        })?;
+        Ok(())
+    }
+
+    /// Writes what it is to do.
+    pub(crate) fn save_spec(&self, db: &Connection) -> Done<()> {
+        spec::save(db, self.number, &self.record.spec)
+    }
+
+    /// Writes how many items it has and how they come in.
+    pub(crate) fn save_upload(&self, db: &Connection) -> Done<()> {
+        let sql = "
+            UPDATE batches
+            SET total = ?2, max_input_bytes = ?3, stays_open = ?4, appended = ?5, appending = ?6, last_append_at = ?7
+            WHERE number = ?1";
+        let (record, upload) = (&self.record, &self.upload);
+        db.prepare_cached(sql)?.execute((
+            self.number,
+            upload.held,
+            record.max_input_bytes,
+            upload.stays_open,
+            upload.appended,
+            upload.appending,
+            Micros(upload.touched_at),
+        ))?;
         Ok(())
     }
 
@@ -112,22 +182,24 @@ impl BatchRow {
     pub(crate) fn save_tally(&self, db: &Connection) -> Done<()> {
         let sql = "
             UPDATE batch_counters
-            SET version = :version, retrying = :retrying, waiting = :waiting, succeeded = :succeeded, failed = :failed,
-                cancelled = :cancelled, detail = :detail
+            SET version = :version, retrying = :retrying, returned = :returned, waiting = :waiting,
+                succeeded = :succeeded, failed = :failed, cancelled = :cancelled, detail = :detail
             WHERE batch = :batch";
         let Tally {
             version,
             retrying,
+            returned,
             waiting,
             succeeded,
             failed,
             cancelled,
             detail,
-        } = &self.tally;
+        } = &self.record.tally;
         db.prepare_cached(sql)?.execute(named_params! {
             ":batch": self.number,
             ":version": signed(*version),
             ":retrying": retrying,
+            ":returned": returned,
             ":waiting": waiting,
             ":succeeded": succeeded,
             ":failed": failed,
@@ -139,71 +211,68 @@ impl BatchRow {
 
     /// Writes the counters that a dispatch moves, and not the long rest of them.
     pub(crate) fn save_dispatch(&self, db: &Connection) -> Done<()> {
-        let counters = "UPDATE batch_counters SET version = ?2, retrying = ?3 WHERE batch = ?1";
-        let version = signed(self.tally.version);
-        db.prepare_cached(counters)?
-            .execute((self.number, version, self.tally.retrying))?;
-        let cursor = "UPDATE batch_dispatch SET next_index = ?2 WHERE batch = ?1";
-        db.prepare_cached(cursor)?
-            .execute((self.number, self.next_index))?;
+        let counters = "
+            UPDATE batch_counters SET version = ?2, retrying = ?3, returned = ?4, waiting = ?5 WHERE batch = ?1";
+        let tally = &self.record.tally;
+        let version = signed(tally.version);
+        db.prepare_cached(counters)?.execute((
+            self.number,
+            version,
+            tally.retrying,
+            tally.returned,
+            tally.waiting,
+        ))?;
+        let cursor =
+            "UPDATE batch_dispatch SET next_index = ?2, tokens = ?3, refilled_at = ?4 WHERE batch = ?1";
+        db.prepare_cached(cursor)?.execute((
+            self.number,
+            self.record.next_index,
+            self.bucket.tokens,
+            self.bucket.at.map(Micros),
+        ))?;
         Ok(())
     }
 
-    /// Ends it where its last item is settled: state and result, in the transaction of that item's outcome.
-    pub(crate) fn finish_if_settled(&mut self, db: &Connection, now: Timestamp) -> Done<()> {
-        if self.tally.settled() == self.total
-            && let Ok(end) = self.state.finish()
-        {
-            self.end(db, end, now)?;
+    /// Writes what follows from counts or a command: what happened, the result, and where the batch stands with it.
+    pub(crate) fn save_turn(
+        &self,
+        db: &Connection,
+        events: &[BatchEvent],
+        result: Option<&BatchResult>,
+    ) -> Done<()> {
+        if events.is_empty() && result.is_none() {
+            return Ok(());
         }
-        Ok(())
+        self.save_head(db)?;
+        event::insert(db, self.number, events)?;
+        result.map_or(Ok(()), |result| insert_result(db, self.number, result))
     }
+}
 
-    /// Ends it in `state`.
-    pub(crate) fn end(&mut self, db: &Connection, state: BatchState, now: Timestamp) -> Done<()> {
-        (self.state, self.completed_at) = (state, Some(now));
-        self.save_state(db)?;
-        let result = self.tally.result(self.id, self.total, self.created_at, now);
-        insert_result(db, self.number, &result)
-    }
+/// Notes when its upload ended.
+pub(crate) fn seal_at(db: &Connection, batch: Number, now: Timestamp) -> Done<()> {
+    let sql = "UPDATE batches SET sealed_at = ?2 WHERE number = ?1";
+    db.prepare_cached(sql)?.execute((batch, Micros(now)))?;
+    Ok(())
 }
 
 fn insert_result(db: &Connection, batch: Number, result: &BatchResult) -> Done<()> {
     let sql = "INSERT INTO batch_results (batch, revision, result, created_at) VALUES (?1, ?2, ?3, ?4)";
-    let (json, created_at) = (serde_json::to_string(result)?, Micros(result.created_at));
+    let (text, created_at) = (serde_json::to_string(result)?, Micros(result.created_at));
     db.prepare_cached(sql)?
-        .execute((batch, result.revision, json, created_at))?;
+        .execute((batch, result.revision, text, created_at))?;
     Ok(())
 }
 
-fn spec(row: &Row<'_>) -> rusqlite::Result<BatchSpec> {
-    Ok(BatchSpec {
-        name: row.get("name")?,
-        job_type: row.get("job_type")?,
-        pool: row.get::<_, Text<_>>("pool")?.0,
-        priority: row.get("priority")?,
-        concurrency: row.get("concurrency")?,
-        max_attempts: row.get("max_attempts")?,
-        timeout: Duration::from_millis(unsigned(row.get("timeout_ms")?)),
-        metadata: row.get::<_, Option<Raw>>("metadata")?.map(|Raw(json)| json),
-        traceparent: row.get("traceparent")?,
-    })
-}
-
 fn tally(row: &Row<'_>) -> rusqlite::Result<Tally> {
-    let detail: TallyDetail = serde_json::from_str(row.get_ref("detail")?.as_str().map_err(not_ours)?)
-        .map_err(|error| not_ours(FromSqlError::other(error)))?;
     Ok(Tally {
         version: unsigned(row.get("version")?),
         retrying: row.get("retrying")?,
+        returned: row.get("returned")?,
         waiting: row.get("waiting")?,
         succeeded: row.get("succeeded")?,
         failed: row.get("failed")?,
         cancelled: row.get("cancelled")?,
-        detail,
+        detail: json::<TallyDetail>(row, "detail")?,
     })
-}
-
-fn not_ours(error: FromSqlError) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(error))
 }

@@ -3,7 +3,9 @@
 use std::str::FromStr;
 
 use flotilla_core::Json;
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+use rusqlite::Row;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Type, ValueRef};
+use serde::de::DeserializeOwned;
 
 /// A text column that `T` reads from: a state, a name.
 pub(crate) struct Text<T>(pub(crate) T);
@@ -26,4 +28,11 @@ impl FromSql for Raw {
             .map(Self)
             .map_err(FromSqlError::other)
     }
+}
+
+/// A text column with JSON that has a type.
+pub(crate) fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
+    let not_ours = |error| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(error));
+    let text = row.get_ref(column)?.as_str().map_err(not_ours)?;
+    serde_json::from_str(text).map_err(|error| not_ours(FromSqlError::other(error)))
 }
