@@ -199,6 +199,11 @@ impl Broker for AmqpBroker {
         self.feeds.subscribe(queue, prefetch, read_item)
     }
 
+    async fn consume_isolated(&self, pool: &Pool) -> Result<Subscription<ItemMessage>> {
+        let queue = Queue::Isolate(pool.clone()).to_string();
+        self.feeds.subscribe(queue, 1, read_item)
+    }
+
     async fn consume_reports(&self, shard: Shard, prefetch: u16) -> Result<Subscription<Report>> {
         let queue = Queue::Reports(shard).to_string();
         self.feeds.subscribe(queue, prefetch, read_report)

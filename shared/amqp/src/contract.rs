@@ -1,8 +1,8 @@
 //! `docs/amqp.md` is read by people who write workers in other languages: it must say what this crate does.
 
 use flotilla_core::Pool;
-use flotilla_core::message::{Report, header};
-use flotilla_core::ports::broker::Topology;
+use flotilla_core::message::{Report, Verdict, header};
+use flotilla_core::ports::broker::{DELIVERY_LIMIT, ISOLATED_DELIVERY_LIMIT, SUSPECT_AFTER, Topology};
 
 use crate::topology::{Argument, EXCHANGES, declared};
 
@@ -28,6 +28,7 @@ fn every_argument_is_documented() {
     };
     let columns = [
         "flotilla.work",
+        "flotilla.isolate",
         "flotilla.reports",
         "flotilla.dead",
         "flotilla.parked",
@@ -71,10 +72,15 @@ fn every_header_is_documented() {
         header::POOL,
         header::JOB_TYPE,
         header::TRACEPARENT,
+        header::EPOCH,
+        header::ISOLATED,
+        header::CALLBACK,
     ] {
         let kind = row(name).unwrap_or_else(|| panic!("{name} is not documented"))[1];
         let expected = if crate::wire::NUMBERS.contains(&name) {
             "integer"
+        } else if crate::wire::FLAGS.contains(&name) {
+            "boolean"
         } else {
             "text"
         };
@@ -93,7 +99,67 @@ fn the_reports_shown_can_be_read() {
         .iter()
         .map(|example| Report::decode(example.as_bytes()).unwrap());
     let reports: Vec<_> = reports.collect();
-    assert_eq!(reports.len(), 2);
+    assert_eq!(reports.len(), 3);
     assert_eq!(reports[0].items.len(), 2);
-    assert!(reports[1].heartbeat.is_some());
+    assert_eq!(reports[1].items.len(), 4);
+    let heartbeat = reports[2].heartbeat.as_ref().unwrap();
+    assert_eq!(heartbeat.doing.len(), 1);
+}
+
+/// The name of a verdict. A new one breaks this, and has to be documented.
+fn name(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Done(_) => "done",
+        Verdict::Fail(_) => "fail",
+        Verdict::Retry { .. } => "retry",
+        Verdict::Waiting(_) => "waiting",
+        Verdict::Leased { .. } => "leased",
+        Verdict::Cancelled => "cancelled",
+        Verdict::Released => "released",
+        Verdict::Lost => "lost",
+    }
+}
+
+#[test]
+fn every_verdict_is_documented_as_it_is_read() {
+    let (_, table) = DOCS.split_once("| verdict | says |").unwrap();
+    let shown = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let shown = shown.map(|line| line.split('`').nth(1).unwrap());
+    let names = shown.map(|shown| {
+        let error = r#"{"kind": "handler", "message": "no"}"#;
+        let example = shown
+            .replace(r#"{"kind": KIND, "message": TEXT}"#, error)
+            .replace("ANY JSON", "[1]")
+            .replace("TEXT", r#""text""#)
+            .replace("PERCENT", "50")
+            .replace(": N", ": 7");
+        let report = format!(
+            r#"{{"v":1,"worker":"w","items":[{{"batch":"01938f6e-0000-7000-8000-000000000007","index":0,"attempt":1,
+            "started_at":"2026-11-21T20:00:00Z","duration_us":0,"verdict":{example}}}]}}"#
+        );
+        let report = Report::decode(report.as_bytes()).unwrap_or_else(|error| panic!("{example}: {error}"));
+        name(&report.items[0].verdict)
+    });
+    let all = [
+        "done",
+        "fail",
+        "retry",
+        "waiting",
+        "leased",
+        "cancelled",
+        "released",
+        "lost",
+    ];
+    assert_eq!(names.collect::<Vec<_>>(), all);
+}
+
+#[test]
+fn the_limits_in_the_prose_are_those_of_the_code() {
+    let after =
+        format!("came back {DELIVERY_LIMIT} times ({ISOLATED_DELIVERY_LIMIT} times to an isolation queue)");
+    let suspect = format!("came back {SUSPECT_AFTER} times or more");
+    let example = format!("came_back >= {SUSPECT_AFTER} and");
+    for said in [after, suspect, example] {
+        assert!(DOCS.contains(&said), "{said}");
+    }
 }

@@ -1,10 +1,11 @@
 //! What `flotilla migrate` declares, as values. A golden test keeps it from drifting: on the broker, arguments can't be
 //! changed, so a change here needs a new version in the queue's name.
 
-use flotilla_core::ports::broker::{DELIVERY_LIMIT, Queue, Topology};
+use flotilla_core::Pool;
+use flotilla_core::ports::broker::{DELIVERY_LIMIT, ISOLATED_DELIVERY_LIMIT, Queue, Topology};
 use lapin::types::{AMQPValue, FieldTable};
 
-/// Items are published here, with the pool as routing key.
+/// Items are published here, with the pool as routing key, or [`isolated`] where they have to run alone.
 pub(crate) const WORK: &str = "flotilla.work.v1";
 /// Reports are published here, with the shard as routing key.
 pub(crate) const REPORTS: &str = "flotilla.reports.v1";
@@ -68,12 +69,21 @@ pub(crate) fn declared(topology: &Topology) -> Vec<Declared> {
         .collect()
 }
 
+/// The routing key of items that have to run alone. No pool has this name: pools have no dots in theirs.
+pub(crate) fn isolated(pool: &Pool) -> String {
+    format!("isolate.{pool}")
+}
+
 fn queue(queue: &Queue) -> Declared {
     let name = queue.to_string();
     let (mut arguments, binding) = match queue {
         Queue::Work(pool) => {
             let arguments = dead_lettered("flotilla.dead.v1", i64::from(DELIVERY_LIMIT));
             (arguments, (WORK, pool.to_string()))
+        }
+        Queue::Isolate(pool) => {
+            let arguments = dead_lettered("flotilla.dead.v1", i64::from(ISOLATED_DELIVERY_LIMIT));
+            (arguments, (WORK, isolated(pool)))
         }
         Queue::Reports(shard) => (dead_lettered(PARKED, NEVER), (REPORTS, shard.to_string())),
         Queue::Dead => (dead_lettered(PARKED, NEVER), (DEAD_LETTERS, name.clone())),
@@ -114,8 +124,6 @@ fn parked() -> Declared {
 
 #[cfg(test)]
 mod tests {
-    use flotilla_core::Pool;
-
     use super::*;
 
     const GOLDEN: &str = "\
@@ -130,6 +138,9 @@ x-dead-letter-routing-key=flotilla.parked.v1 x-dead-letter-strategy=at-least-onc
 x-single-active-consumer=true
 flotilla.work.v1.gpu <- flotilla.work.v1/gpu
   x-queue-type=quorum x-delivery-limit=10 x-dead-letter-exchange=flotilla.dlx.v1 \
+x-dead-letter-routing-key=flotilla.dead.v1 x-dead-letter-strategy=at-least-once x-overflow=reject-publish
+flotilla.isolate.v1.gpu <- flotilla.work.v1/isolate.gpu
+  x-queue-type=quorum x-delivery-limit=2 x-dead-letter-exchange=flotilla.dlx.v1 \
 x-dead-letter-routing-key=flotilla.dead.v1 x-dead-letter-strategy=at-least-once x-overflow=reject-publish
 ";
 

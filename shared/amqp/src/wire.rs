@@ -16,13 +16,16 @@ const PERSISTENT: u8 = 2;
 const DELIVERY_COUNT: &str = "x-delivery-count";
 
 /// Headers that hold a number. They are sent as one, because that is what other languages expect.
-pub(crate) const NUMBERS: [&str; 5] = [
+pub(crate) const NUMBERS: [&str; 6] = [
     header::VERSION,
     header::INDEX,
     header::ATTEMPT,
     header::MAX_ATTEMPTS,
     header::TIMEOUT_MS,
+    header::EPOCH,
 ];
+/// Headers that hold yes or no, likewise.
+pub(crate) const FLAGS: [&str; 1] = [header::ISOLATED];
 
 /// A message that is ready to be published.
 #[derive(Debug)]
@@ -39,6 +42,11 @@ impl Outgoing {
     /// One attempt at an item.
     pub(crate) fn item(item: ItemMessage) -> Self {
         let pool = item.pool.clone();
+        let (queue, key) = if item.isolated {
+            (Queue::Isolate(pool.clone()), topology::isolated(&pool))
+        } else {
+            (Queue::Work(pool.clone()), pool.to_string())
+        };
         let mut properties = properties().with_message_id(item.key().into());
         // Longer ones than the property can hold are in the header all the same.
         if let Ok(kind) = ShortString::try_new(item.job_type.as_str()) {
@@ -46,8 +54,8 @@ impl Outgoing {
         }
         let (headers, body) = item.into_parts();
         Self {
-            key: pool.to_string(),
-            queue: Queue::Work(pool),
+            queue,
+            key,
             exchange: topology::WORK,
             properties: properties.with_headers(table(headers)),
             body: body.into_string().into_bytes(),
@@ -82,11 +90,21 @@ fn properties() -> BasicProperties {
 fn table(headers: Headers) -> FieldTable {
     let mut table = FieldTable::default();
     for (name, text) in headers {
-        let number = NUMBERS.contains(&name).then(|| text.parse().ok()).flatten();
-        let value = number.map_or_else(|| AMQPValue::LongString(text.into()), AMQPValue::LongLongInt);
-        table.insert(name.into(), value);
+        table.insert(name.into(), value(name, text));
     }
     table
+}
+
+/// A header of the type that it has. What does not fit goes as the text that it is.
+fn value(name: &str, text: String) -> AMQPValue {
+    let typed = if NUMBERS.contains(&name) {
+        text.parse().ok().map(AMQPValue::LongLongInt)
+    } else if FLAGS.contains(&name) {
+        text.parse().ok().map(AMQPValue::Boolean)
+    } else {
+        None
+    };
+    typed.unwrap_or_else(|| AMQPValue::LongString(text.into()))
 }
 
 /// How a message of a queue is read.
@@ -111,6 +129,7 @@ fn text(value: &AMQPValue) -> Option<String> {
     match value {
         AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok().map(str::to_owned),
         AMQPValue::ShortString(text) => Some(text.to_string()),
+        AMQPValue::Boolean(flag) => Some(flag.to_string()),
         number => integer(number).map(|number| number.to_string()),
     }
 }
@@ -156,6 +175,9 @@ mod tests {
             job_type: "thumb nail".into(),
             pool: "gpu".parse::<Pool>().unwrap(),
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+            epoch: 0,
+            isolated: false,
+            callback: None,
             input: Json::parse(r#"{"b": 1.50}"#).unwrap(),
         }
     }
@@ -204,6 +226,48 @@ mod tests {
             );
         }
         assert_eq!(read_item(properties, sent.body.clone()), Ok(item()));
+    }
+
+    #[test]
+    fn what_an_item_may_have_is_typed_and_absent_where_it_has_not() {
+        let plain = Outgoing::item(item());
+        for name in [header::EPOCH, header::ISOLATED, header::CALLBACK] {
+            assert_eq!(header(&plain.properties, name), None, "{name}");
+        }
+        let full = ItemMessage {
+            epoch: 4,
+            isolated: true,
+            callback: Some("https://flotilla.test/v1/callbacks/abc".into()),
+            ..item()
+        };
+        let sent = Outgoing::item(full.clone());
+        assert_eq!(sent.queue, Queue::Isolate(full.pool.clone()));
+        assert_eq!(
+            (sent.exchange, sent.key.as_str()),
+            ("flotilla.work.v1", "isolate.gpu")
+        );
+        let expected = [
+            ("flotilla-epoch", AMQPValue::LongLongInt(4)),
+            ("flotilla-isolated", AMQPValue::Boolean(true)),
+            (
+                "flotilla-callback",
+                AMQPValue::LongString("https://flotilla.test/v1/callbacks/abc".into()),
+            ),
+        ];
+        for (name, value) in expected {
+            assert_eq!(header(&sent.properties, name), Some(&value), "{name}");
+        }
+        assert_eq!(read_item(&sent.properties, sent.body), Ok(full));
+    }
+
+    #[test]
+    fn flags_may_be_sent_as_text() {
+        let sent = Outgoing::item(item());
+        let mut headers = sent.properties.headers().clone().unwrap();
+        headers.insert("flotilla-isolated".into(), AMQPValue::LongString("true".into()));
+        let properties = sent.properties.with_headers(headers);
+        let read = read_item(&properties, sent.body).map(|item| item.isolated);
+        assert_eq!(read, Ok(true));
     }
 
     #[test]

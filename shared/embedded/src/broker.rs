@@ -13,13 +13,15 @@ mod queue;
 mod seat;
 mod state;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::message::{ItemMessage, Report};
-use flotilla_core::ports::broker::{Broker, DELIVERY_LIMIT, Depth, Queue, Subscription, Topology};
+use flotilla_core::ports::broker::{
+    Broker, DELIVERY_LIMIT, Depth, ISOLATED_DELIVERY_LIMIT, Queue, Subscription, Topology,
+};
 use flotilla_core::shard::Shard;
 use flotilla_core::{Error, Pool, Result};
 
@@ -97,16 +99,19 @@ impl Queues {
                 let make = || Arc::new(MessageQueue::new(Queue::Dead, options, Rules::default(), None));
                 self.items.entry(Queue::Dead).or_insert_with(make);
             }
-            Queue::Work(_) => {
-                let rules = Rules {
-                    single_active: false,
-                    delivery_limit: Some(DELIVERY_LIMIT),
-                };
-                let dead = self.items.get(&Queue::Dead).cloned();
-                let make = || Arc::new(MessageQueue::new(queue.clone(), options, rules, dead));
-                self.items.entry(queue.clone()).or_insert_with(make);
-            }
+            Queue::Work(_) => self.declare_items(&queue, DELIVERY_LIMIT, options),
+            Queue::Isolate(_) => self.declare_items(&queue, ISOLATED_DELIVERY_LIMIT, options),
         }
+    }
+
+    fn declare_items(&mut self, queue: &Queue, delivery_limit: u32, options: &BrokerOptions) {
+        let rules = Rules {
+            single_active: false,
+            delivery_limit: Some(delivery_limit),
+        };
+        let dead = self.items.get(&Queue::Dead).cloned();
+        let make = || Arc::new(MessageQueue::new(queue.clone(), options, rules, dead));
+        self.items.entry(queue.clone()).or_insert_with(make);
     }
 }
 
@@ -132,17 +137,19 @@ impl Broker for EmbeddedBroker {
     }
 
     async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<()> {
-        let mut by_pool: BTreeMap<Pool, Vec<ItemMessage>> = BTreeMap::new();
+        let mut by_queue: HashMap<Queue, Vec<ItemMessage>> = HashMap::new();
         for item in items {
-            match by_pool.get_mut(&item.pool) {
-                Some(pool) => pool.push(item),
-                None => drop(by_pool.insert(item.pool.clone(), vec![item])),
-            }
+            let queue = if item.isolated {
+                Queue::Isolate
+            } else {
+                Queue::Work
+            }(item.pool.clone());
+            by_queue.entry(queue).or_default().push(item);
         }
         // Before anything is published: a call that names a missing queue fails as a whole.
-        let targets = by_pool
+        let targets = by_queue
             .into_iter()
-            .map(|(pool, items)| Ok((self.items(&Queue::Work(pool))?, items)));
+            .map(|(queue, items)| Ok((self.items(&queue)?, items)));
         for (queue, items) in targets.collect::<Result<Vec<_>>>()? {
             queue.publish(items).await?;
         }
@@ -157,6 +164,10 @@ impl Broker for EmbeddedBroker {
         subscribe(self.items(&Queue::Work(pool.clone()))?, prefetch)
     }
 
+    async fn consume_isolated(&self, pool: &Pool) -> Result<Subscription<ItemMessage>> {
+        subscribe(self.items(&Queue::Isolate(pool.clone()))?, 1)
+    }
+
     async fn consume_reports(&self, shard: Shard, prefetch: u16) -> Result<Subscription<Report>> {
         subscribe(self.reports(shard)?, prefetch)
     }
@@ -168,7 +179,7 @@ impl Broker for EmbeddedBroker {
     async fn depth(&self, queue: &Queue) -> Result<Depth> {
         match queue {
             Queue::Reports(shard) => Ok(self.reports(*shard)?.depth()),
-            Queue::Work(_) | Queue::Dead => Ok(self.items(queue)?.depth()),
+            Queue::Work(_) | Queue::Isolate(_) | Queue::Dead => Ok(self.items(queue)?.depth()),
         }
     }
 

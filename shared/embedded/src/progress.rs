@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flotilla_core::ports::Progress;
 use flotilla_core::ports::progress::Scope;
-use flotilla_core::snapshot::{Event, Snapshot};
+use flotilla_core::snapshot::{Event, Snapshot, Steering};
 use flotilla_core::worker::WorkerStatus;
 use flotilla_core::{BatchId, Clock, Result, Space};
 use futures_util::StreamExt;
@@ -67,6 +67,17 @@ impl Progress for EmbeddedProgress {
     async fn read(&self, batches: &[BatchId]) -> Result<Vec<Option<Snapshot>>> {
         let board = self.board();
         Ok(batches.iter().map(|batch| board.read(*batch).cloned()).collect())
+    }
+
+    async fn steering(&self, batches: &[BatchId]) -> Result<Vec<Option<Steering>>> {
+        let now = self.clock.now();
+        let board = self.board();
+        Ok(batches.iter().map(|batch| board.steering(*batch, now)).collect())
+    }
+
+    async fn forget(&self, _: &Space, batch: BatchId) -> Result<()> {
+        self.board().forget(batch, self.clock.now());
+        Ok(())
     }
 
     async fn active(&self, space: &Space) -> Result<Vec<BatchId>> {

@@ -55,11 +55,23 @@ impl Fields {
 
     /// A field that may be absent.
     pub(crate) fn optional<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, Unreadable> {
-        match self.get(name) {
-            Ok(value) => Ok(Some(value)),
-            Err(Unreadable::Missing(_)) => Ok(None),
-            Err(malformed) => Err(malformed),
-        }
+        present(self.get(name))
+    }
+
+    /// A field that holds JSON and may be absent.
+    pub(crate) fn optional_json<T: DeserializeOwned>(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<T>, Unreadable> {
+        present(self.json(name))
+    }
+}
+
+fn present<T>(value: Result<T, Unreadable>) -> Result<Option<T>, Unreadable> {
+    match value {
+        Ok(value) => Ok(Some(value)),
+        Err(Unreadable::Missing(_)) => Ok(None),
+        Err(malformed) => Err(malformed),
     }
 }
 

@@ -23,6 +23,11 @@ impl Keys {
         format!("{}:space:{space}:active", self.prefix)
     }
 
+    /// The key that says that a batch does not exist any more.
+    pub(crate) fn gone(&self, batch: BatchId) -> String {
+        format!("{}:gone:{batch}", self.prefix)
+    }
+
     /// The hash with what a worker said last.
     pub(crate) fn worker(&self, worker: &WorkerId) -> String {
         format!("{}:worker:{worker}", self.prefix)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flotilla_core::ports::Progress;
 use flotilla_core::ports::progress::{KEEP_FINAL, Scope};
-use flotilla_core::snapshot::{Event, Snapshot};
+use flotilla_core::snapshot::{Event, Snapshot, Steering};
 use flotilla_core::worker::WorkerStatus;
 use flotilla_core::{BatchId, Error, Result, Shutdown, Space, Tasks, WorkerId};
 use futures_util::stream::BoxStream;
@@ -93,6 +93,7 @@ impl RedisProgress {
         let mut call = self.scripts.publish.prepare_invoke();
         call.key(self.keys.progress(snapshot.batch))
             .key(self.keys.active(&snapshot.space))
+            .key(self.keys.gone(snapshot.batch))
             .arg(snapshot.version)
             .arg(snapshot.batch.to_string())
             .arg(snapshot.created_at.as_millisecond())
@@ -163,6 +164,39 @@ impl Progress for RedisProgress {
         self.hashes("read progress", &keys, read).await
     }
 
+    async fn steering(&self, batches: &[BatchId]) -> Result<Vec<Option<Steering>>> {
+        let mut found = Vec::with_capacity(batches.len());
+        for page in batches.chunks(PAGE) {
+            let mut pipeline = Pipeline::with_capacity(2 * page.len());
+            for batch in page {
+                pipeline.hmget(self.keys.progress(*batch), &snapshot_fields::STEERING);
+                pipeline.exists(self.keys.gone(*batch));
+            }
+            let answers: Vec<Value> = self
+                .link
+                .run(&pipeline)
+                .await
+                .map_err(|error| self.failed("read how batches are steered", &error))?;
+            let mut answers = answers.into_iter();
+            for batch in page {
+                let (fields, gone) = (answers.next(), answers.next());
+                found.push(steered(*batch, fields, gone));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn forget(&self, space: &Space, batch: BatchId) -> Result<()> {
+        let mut call = self.scripts.forget.prepare_invoke();
+        call.key(self.keys.progress(batch))
+            .key(self.keys.active(space))
+            .key(self.keys.gone(batch))
+            .arg(batch.to_string())
+            .arg(KEEP_FINAL.as_secs());
+        let forgotten = scripts::run(&self.link, &self.scripts.forget, &[call]).await;
+        forgotten.map_err(|error| self.failed("forget a batch", &error))
+    }
+
     async fn active(&self, space: &Space) -> Result<Vec<BatchId>> {
         let mut pipeline = redis::pipe();
         pipeline.zrange(self.keys.active(space), 0, -1);
@@ -221,6 +255,28 @@ impl Progress for RedisProgress {
             .await
             .map_err(|error| self.failed("ping", &error))
     }
+}
+
+/// What the values of the fields in [`snapshot_fields::STEERING`] and the note that it is gone say of a batch. What
+/// can't be understood is absent.
+fn steered(batch: BatchId, fields: Option<Value>, gone: Option<Value>) -> Option<Steering> {
+    if gone.is_some_and(|gone| redis::from_redis_value::<bool>(gone).unwrap_or_default()) {
+        return Some(Steering::GONE);
+    }
+    let values: Vec<Option<String>> = redis::from_redis_value(fields?).ok()?;
+    let named = snapshot_fields::STEERING.into_iter().zip(values);
+    let fields = Fields(
+        named
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect(),
+    );
+    if fields.0.is_empty() {
+        return None;
+    }
+    let steering = snapshot_fields::steering(&fields);
+    steering
+        .inspect_err(|error| tracing::warn!(%batch, %error, "ignored a hash that can't be understood"))
+        .ok()
 }
 
 impl fmt::Debug for RedisProgress {

@@ -10,6 +10,8 @@ use crate::link::Link;
 pub(crate) struct Scripts {
     /// Writes a snapshot.
     pub(crate) publish: Script,
+    /// Removes a batch.
+    pub(crate) forget: Script,
     /// Notes what a worker said.
     pub(crate) heartbeat: Script,
 }
@@ -18,6 +20,7 @@ impl Scripts {
     pub(crate) fn new() -> Self {
         Self {
             publish: Script::new(include_str!("lua/publish.lua")),
+            forget: Script::new(include_str!("lua/forget.lua")),
             heartbeat: Script::new(include_str!("lua/heartbeat.lua")),
         }
     }

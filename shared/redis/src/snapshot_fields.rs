@@ -3,7 +3,7 @@
 use flotilla_core::BatchId;
 use flotilla_core::batch::Counts;
 use flotilla_core::pace::Eta;
-use flotilla_core::snapshot::Snapshot;
+use flotilla_core::snapshot::{Snapshot, Steering};
 
 use crate::fields::{Fields, Unreadable, Written, decimal, push_some};
 
@@ -23,6 +23,7 @@ pub(crate) fn write(snapshot: &Snapshot) -> Written {
         ("percent", decimal(snapshot.percent)),
         ("rate", decimal(snapshot.rate_per_s)),
         ("state", snapshot.state.to_string()),
+        ("epoch", snapshot.epoch.to_string()),
         ("version", snapshot.version.to_string()),
         ("space", snapshot.space.to_string()),
         ("job_type", snapshot.job_type.clone()),
@@ -59,12 +60,29 @@ pub(crate) fn read(batch: BatchId, fields: &Fields) -> Result<Snapshot, Unreadab
         percent: fields.get("percent")?,
         rate_per_s: fields.get("rate")?,
         eta: low_s.zip(high_s).map(|(low_s, high_s)| Eta { low_s, high_s }),
+        epoch: epoch(fields)?,
         version: fields.get("version")?,
         created_at: fields.get("created_at")?,
         started_at: fields.optional("started_at")?,
         completed_at: fields.optional("completed_at")?,
         updated_at: fields.get("updated_at")?,
     })
+}
+
+/// The fields that [`steering`] reads.
+pub(crate) const STEERING: [&str; 2] = ["state", "epoch"];
+
+/// What workers need to know of a batch.
+pub(crate) fn steering(fields: &Fields) -> Result<Steering, Unreadable> {
+    Ok(Steering {
+        state: fields.get("state")?,
+        epoch: epoch(fields)?,
+    })
+}
+
+/// Absent where a version of Flotilla wrote it that did not know of it.
+fn epoch(fields: &Fields) -> Result<u32, Unreadable> {
+    Ok(fields.optional("epoch")?.unwrap_or_default())
 }
 
 fn counts(fields: &Fields) -> Result<Counts, Unreadable> {
@@ -117,6 +135,7 @@ mod tests {
                 low_s: 1e-7,
                 high_s: 1e21,
             }),
+            epoch: u32::MAX,
             version: u64::MAX,
             created_at: Timestamp::UNIX_EPOCH,
             started_at: Some(Timestamp::MAX),
@@ -124,7 +143,11 @@ mod tests {
             updated_at: Timestamp::UNIX_EPOCH,
         };
         let written = write(&snapshot);
-        assert_eq!(read(batch, &fields(&written)), Ok(snapshot));
+        assert_eq!(steering(&fields(&written)), Ok(snapshot.steering()));
+        assert_eq!(read(batch, &fields(&written)), Ok(snapshot.clone()));
+        let mut early = fields(&written);
+        early.0.remove("epoch");
+        assert_eq!(read(batch, &early), Ok(Snapshot { epoch: 0, ..snapshot }));
         let mut broken = fields(&written);
         broken.0.insert("state".into(), "asleep".into());
         assert_eq!(read(batch, &broken), Err(Unreadable::Malformed("state")));

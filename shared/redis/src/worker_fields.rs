@@ -13,13 +13,15 @@ pub(crate) fn write(worker: &WorkerStatus) -> serde_json::Result<Written> {
         ("concurrency", worker.concurrency.to_string()),
         ("running", serde_json::to_string(&worker.running)?),
         ("held", worker.held.to_string()),
+        ("doing", serde_json::to_string(&worker.doing)?),
+        ("draining", worker.draining.to_string()),
         ("started_at", worker.started_at.to_string()),
         ("seen_at", worker.seen_at.to_string()),
         ("version", worker.version.clone()),
     ])
 }
 
-/// The worker that `fields` hold.
+/// The worker that `fields` hold. Versions that did not know of them wrote neither `doing` nor `draining`.
 pub(crate) fn read(fields: &Fields) -> Result<WorkerStatus, Unreadable> {
     Ok(WorkerStatus {
         id: WorkerId(fields.text("id")?.into()),
@@ -27,6 +29,8 @@ pub(crate) fn read(fields: &Fields) -> Result<WorkerStatus, Unreadable> {
         concurrency: fields.get("concurrency")?,
         running: fields.json("running")?,
         held: fields.get("held")?,
+        doing: fields.optional_json("doing")?.unwrap_or_default(),
+        draining: fields.optional("draining")?.unwrap_or_default(),
         started_at: fields.get("started_at")?,
         seen_at: fields.get("seen_at")?,
         version: fields.get("version")?,

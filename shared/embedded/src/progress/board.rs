@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use flotilla_core::ports::progress::KEEP_FINAL;
-use flotilla_core::snapshot::Snapshot;
+use flotilla_core::snapshot::{Snapshot, Steering};
 use flotilla_core::worker::WorkerStatus;
 use flotilla_core::{BatchId, Space, WorkerId};
 use jiff::Timestamp;
 
-/// Snapshots of ended batches that are kept, at most. Older ones go first; the store has them all.
+/// Snapshots of ended batches that are kept, at most, and notes of batches that are gone. Older ones go first; the store
+/// has them all.
 pub const MAX_FINAL: usize = 10_000;
 
 /// The latest snapshot of each batch, and what workers said last.
@@ -20,6 +21,10 @@ pub(super) struct Board {
     active: HashMap<Space, BTreeSet<(Timestamp, BatchId)>>,
     /// Ended batches, by when that was noted.
     ended: BTreeSet<(Timestamp, BatchId)>,
+    /// Batches that do not exist any more, and since when.
+    gone: HashMap<BatchId, Timestamp>,
+    /// The same by time.
+    gone_since: BTreeSet<(Timestamp, BatchId)>,
     /// With the instant at which each is forgotten.
     workers: BTreeMap<WorkerId, (Timestamp, WorkerStatus)>,
 }
@@ -32,14 +37,17 @@ struct Kept {
 }
 
 impl Board {
-    /// Keeps `new`, unless a later version is there. True where watchers would see a difference.
+    /// Keeps `new`, unless a later version is there or the batch is gone. True where watchers would see a difference.
     pub(super) fn write(&mut self, new: &Snapshot, now: Timestamp) -> bool {
+        if self.is_gone(new.batch, now) {
+            return false;
+        }
         let old = self.snapshots.get(&new.batch).map(|kept| &kept.snapshot);
         if old.is_some_and(|old| old.version > new.version) {
             return false;
         }
         let changed = old.is_none_or(|old| differs(old, new));
-        self.forget(new.batch);
+        self.remove(new.batch);
         self.keep(new.clone(), now);
         self.prune(now);
         changed
@@ -56,7 +64,17 @@ impl Board {
         self.snapshots.insert(batch, Kept { snapshot, ended });
     }
 
-    fn forget(&mut self, batch: BatchId) {
+    /// Removes a batch that does not exist any more, and notes that.
+    pub(super) fn forget(&mut self, batch: BatchId, now: Timestamp) {
+        self.remove(batch);
+        if let Some(since) = self.gone.insert(batch, now) {
+            self.gone_since.remove(&(since, batch));
+        }
+        self.gone_since.insert((now, batch));
+        self.prune(now);
+    }
+
+    fn remove(&mut self, batch: BatchId) {
         let Some(Kept { snapshot, ended }) = self.snapshots.remove(&batch) else {
             return;
         };
@@ -70,14 +88,34 @@ impl Board {
         }
     }
 
-    /// Forgets ended batches that are too many or too old.
+    /// Forgets ended batches, and notes of those that are gone, that are too many or too old.
     fn prune(&mut self, now: Timestamp) {
         while let Some(&(ended, batch)) = self.ended.first() {
             if self.ended.len() <= MAX_FINAL && !is_over(ended, KEEP_FINAL, now) {
-                return;
+                break;
             }
-            self.forget(batch);
+            self.remove(batch);
         }
+        while let Some(&(since, batch)) = self.gone_since.first() {
+            if self.gone_since.len() <= MAX_FINAL && !is_over(since, KEEP_FINAL, now) {
+                break;
+            }
+            self.gone_since.pop_first();
+            self.gone.remove(&batch);
+        }
+    }
+
+    fn is_gone(&self, batch: BatchId, now: Timestamp) -> bool {
+        let since = self.gone.get(&batch);
+        since.is_some_and(|since| !is_over(*since, KEEP_FINAL, now))
+    }
+
+    /// What workers need to know of a batch.
+    pub(super) fn steering(&self, batch: BatchId, now: Timestamp) -> Option<Steering> {
+        if self.is_gone(batch, now) {
+            return Some(Steering::GONE);
+        }
+        self.read(batch).map(Snapshot::steering)
     }
 
     pub(super) fn read(&self, batch: BatchId) -> Option<&Snapshot> {

@@ -1,10 +1,14 @@
 -- Writes a snapshot unless a later version is there, keeps the set of active batches, and tells watchers what changed.
--- KEYS: the batch's hash, its space's active set
+-- KEYS: the batch's hash, its space's active set, the note that the batch does not exist any more
 -- ARGV: version, batch, created_at in ms, seconds to keep it (0: until it is final), channel, event, field, value, …
 
 -- Decimal integers without leading zeros, compared as text: exact for any size, which Lua's numbers are not.
 local function later(a, b)
   return #a > #b or (#a == #b and a > b)
+end
+
+if redis.call('EXISTS', KEYS[3]) == 1 then
+  return 0
 end
 
 local stored = redis.call('HGET', KEYS[1], 'version')

@@ -19,6 +19,7 @@ fn snapshot(number: usize, state: BatchState, version: u64) -> Snapshot {
         percent: 0.0,
         rate_per_s: 0.0,
         eta: None,
+        epoch: 2,
         version,
         created_at: at(0),
         started_at: None,
@@ -85,6 +86,39 @@ fn a_batch_that_runs_again_is_not_forgotten() {
 }
 
 #[test]
+fn what_is_gone_stays_gone_for_its_time() {
+    let mut board = Board::default();
+    let keep = i64::try_from(KEEP_FINAL.as_secs()).unwrap();
+    let late = snapshot(1, BatchState::Processing, 9);
+    board.write(&late, at(0));
+    board.forget(late.batch, at(1));
+    assert!(board.snapshots.is_empty() && board.active.is_empty());
+    assert!(!board.write(&late, at(keep)));
+    assert_eq!(board.steering(late.batch, at(keep)), Some(Steering::GONE));
+    assert_eq!(board.steering(late.batch, at(keep + 1)), None);
+    // Said again, it counts from then on.
+    board.forget(late.batch, at(5));
+    assert_eq!(board.steering(late.batch, at(keep + 4)), Some(Steering::GONE));
+    assert!(board.write(&late, at(keep + 5)));
+    assert_eq!(board.steering(late.batch, at(keep + 5)), Some(late.steering()));
+    assert!(board.gone.is_empty() && board.gone_since.is_empty());
+}
+
+#[test]
+fn notes_of_what_is_gone_are_bounded() {
+    let mut board = Board::default();
+    for number in 0..MAX_FINAL + 3 {
+        board.forget(BatchId(Uuid::from_u128(number as u128)), at(number as i64));
+    }
+    assert_eq!((board.gone.len(), board.gone_since.len()), (MAX_FINAL, MAX_FINAL));
+    let now = at(MAX_FINAL as i64 + 3);
+    for (number, kept) in [(2, false), (3, true)] {
+        let steering = board.steering(BatchId(Uuid::from_u128(number)), now);
+        assert_eq!(steering.is_some(), kept, "{number}");
+    }
+}
+
+#[test]
 fn a_worker_is_forgotten_when_its_time_is_over() {
     let mut board = Board::default();
     let worker = |id: &str| WorkerStatus {
@@ -93,6 +127,8 @@ fn a_worker_is_forgotten_when_its_time_is_over() {
         concurrency: 1,
         running: Vec::new(),
         held: 0,
+        doing: Vec::new(),
+        draining: false,
         started_at: at(0),
         seen_at: at(0),
         version: "1".into(),
