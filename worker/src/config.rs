@@ -1,15 +1,17 @@
 //! What a worker needs, and how it is set up.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use flotilla_core::job_type::JobTypes;
-use flotilla_core::ports::{Broker, Objects};
+use flotilla_core::ports::{Broker, Objects, Progress};
 use flotilla_core::shard::DEFAULT_SHARDS;
 use flotilla_core::trace::Propagator;
 use flotilla_core::{Clock, Error, Pool, WorkerId};
 
 use crate::ENGINE;
+use crate::lease::Terms;
 use crate::registry::Registry;
 
 /// What a worker runs on.
@@ -17,6 +19,8 @@ use crate::registry::Registry;
 pub struct Deps {
     /// Brings items and takes reports.
     pub broker: Arc<dyn Broker>,
+    /// Knows which batches are paused or cancelled.
+    pub progress: Arc<dyn Progress>,
     /// Keeps long outputs.
     pub objects: Objects,
     /// Tells the time.
@@ -49,6 +53,16 @@ pub struct Config {
     pub heartbeat: Duration,
     /// What running items get to finish at a shutdown. Default 30 s.
     pub drain: Duration,
+    /// An attempt that runs longer than this is told to the ledger, and its delivery settled: no broker holds a delivery
+    /// for ever. Default 10 minutes.
+    pub lease_after: Duration,
+    /// For how long it tells so; it says so again after each third of that. Default 5 minutes.
+    pub lease: Duration,
+    /// An item that could not be started for so long is given back. Default 5 minutes.
+    pub give_back_after: Duration,
+    /// Where items are noted while they run, so that the next start knows what this process was killed with. For brokers
+    /// that do not count deliveries over a crash.
+    pub flight_recorder: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -64,6 +78,10 @@ impl Default for Config {
             inline_output_bytes: 32 * 1024,
             heartbeat: Duration::from_secs(1),
             drain: Duration::from_secs(30),
+            lease_after: Duration::from_secs(600),
+            lease: Duration::from_secs(300),
+            give_back_after: Duration::from_secs(300),
+            flight_recorder: None,
         }
     }
 }
@@ -79,8 +97,17 @@ impl Config {
         Err(Error::misconfigured(ENGINE, problem))
     }
 
+    /// When items that take long are leased.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            after: self.lease_after,
+            // Renewed at each third of it.
+            ttl: self.lease.max(Duration::from_millis(30)),
+        }
+    }
+
     /// Deliveries of a pool that may be unsettled: up to four per slot, so that fast items never wait for the broker;
-    /// fewer where items may take long, because RabbitMQ takes back what is not settled [in time](HELD).
+    /// fewer where items may take long, because what waits here can't run elsewhere [meanwhile](AHEAD).
     pub(crate) fn prefetch(&self) -> u16 {
         let longest = self
             .job_types
@@ -89,7 +116,7 @@ impl Config {
             .max()
             .unwrap_or_default();
         // A prefetched item may have to wait for those before it, of every pool.
-        let rounds = HELD.as_secs() / (longest.as_secs().max(1) * self.pools.len().max(1) as u64);
+        let rounds = AHEAD.as_secs() / (longest.as_secs().max(1) * self.pools.len().max(1) as u64);
         let per_slot = u32::try_from(rounds.clamp(1, 4)).unwrap_or(1);
         let ahead = self
             .concurrency
@@ -101,8 +128,9 @@ impl Config {
     }
 }
 
-/// How long a prefetched item may wait and run, at worst: RabbitMQ's default is to close the channel after 30 minutes.
-const HELD: Duration = Duration::from_secs(25 * 60);
+/// What is taken ahead could start within this time, were every item to use all of its own. What can't start for
+/// [longer](Config::give_back_after) than it was taken for is given back.
+const AHEAD: Duration = Duration::from_secs(25 * 60);
 
 #[cfg(test)]
 mod tests {
@@ -144,8 +172,8 @@ mod tests {
     #[test]
     fn long_items_are_not_hoarded() {
         assert_eq!(
-            [300, 600, 1_500].map(|timeout_s| prefetch(10, timeout_s, 1)),
-            [40, 20, 10]
+            [300, 600, 1_500, 7 * 86_400].map(|timeout_s| prefetch(10, timeout_s, 1)),
+            [40, 20, 10, 10]
         );
         assert_eq!(prefetch(10, 300, 2), 20, "pools share the slots");
     }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flotilla_core::Clock;
 use flotilla_core::message::Report;
 use flotilla_core::ports::Broker;
 use flotilla_core::shard::Shard;
 use flotilla_core::worker::WorkerStatus;
+use flotilla_core::{Clock, Shutdown};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::activity::{Activity, Counts};
+use crate::activity::{Activity, InHand};
 
 /// How long it keeps silent at most, however little there is to say.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -24,34 +24,44 @@ pub(crate) struct Heartbeat {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) activity: Activity,
     pub(crate) every: Duration,
+    /// The worker drains when this does.
+    pub(crate) shutdown: Shutdown,
     /// What is the same in all of them.
     pub(crate) status: WorkerStatus,
 }
 
 impl Heartbeat {
-    /// One at once, one per interval while something changes, one every [`SILENCE`] otherwise; when `over`, a last one:
-    /// no room for items any more.
+    /// One at once, one when the worker begins to drain, one per interval while something changes, one every
+    /// [`SILENCE`] otherwise; when `over`, a last one: no room for items any more.
     pub(crate) async fn run(mut self, over: CancellationToken) {
-        let mut last: Option<(Counts, Instant)> = None;
+        let mut last: Option<(InHand, bool, Instant)> = None;
         let mut tick = tokio::time::interval(self.every.max(Duration::from_millis(10)));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while over.run_until_cancelled(tick.tick()).await.is_some() {
-            let counts = self.activity.counts();
-            let news = last
-                .as_ref()
-                .is_none_or(|(said, at)| *said != counts || at.elapsed() >= SILENCE);
-            if news && over.run_until_cancelled(self.beat(&counts)).await == Some(true) {
-                last = Some((counts, Instant::now()));
+        loop {
+            tokio::select! {
+                biased;
+                () = over.cancelled() => break,
+                () = self.shutdown.draining(), if !self.status.draining => self.status.draining = true,
+                _ = tick.tick() => {}
+            }
+            let in_hand = self.activity.now();
+            let news = last.as_ref().is_none_or(|(said, draining, at)| {
+                *said != in_hand || *draining != self.status.draining || at.elapsed() >= SILENCE
+            });
+            if news && over.run_until_cancelled(self.beat(&in_hand)).await == Some(true) {
+                last = Some((in_hand, self.status.draining, Instant::now()));
             }
         }
         self.status.concurrency = 0;
-        self.beat(&self.activity.counts()).await;
+        self.status.draining = true;
+        self.beat(&self.activity.now()).await;
     }
 
-    async fn beat(&self, counts: &Counts) -> bool {
+    async fn beat(&self, in_hand: &InHand) -> bool {
         let status = WorkerStatus {
-            running: counts.running(),
-            held: counts.held,
+            running: in_hand.running.clone(),
+            doing: in_hand.doing.clone(),
+            held: in_hand.held,
             seen_at: self.clock.now(),
             ..self.status.clone()
         };

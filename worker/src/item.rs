@@ -26,6 +26,8 @@ pub struct ItemContext {
     pub timeout: Duration,
     /// The W3C trace context that the handler continues.
     pub traceparent: Option<String>,
+    /// Where something else can complete the item, once the handler has answered that it waits.
+    pub callback: Option<String>,
     stop: CancellationToken,
 }
 
@@ -42,6 +44,7 @@ impl ItemContext {
             job_type: message.job_type.clone(),
             timeout: message.timeout,
             traceparent: message.traceparent.clone(),
+            callback: message.callback.clone(),
             stop: CancellationToken::new(),
         }
     }
@@ -52,7 +55,7 @@ impl ItemContext {
         format!("{}:{}", self.batch, self.index)
     }
 
-    /// Waits until the attempt has to end: its time is over, or the worker stops at once.
+    /// Waits until the attempt has to end: its time is over, its batch was cancelled, or the worker stops at once.
     pub async fn stopped(&self) {
         self.stop.cancelled().await;
     }
@@ -76,9 +79,12 @@ impl ItemContext {
             ("FLOTILLA_BATCH", self.batch.to_string()),
             ("FLOTILLA_INDEX", self.index.to_string()),
             ("FLOTILLA_ATTEMPT", self.attempt.to_string()),
+            ("FLOTILLA_MAX_ATTEMPTS", self.max_attempts.to_string()),
             ("FLOTILLA_KEY", self.key()),
         ];
         variables.extend(self.traceparent.clone().map(|value| ("TRACEPARENT", value)));
+        let callback = self.callback.clone();
+        variables.extend(callback.map(|value| ("FLOTILLA_CALLBACK_URL", value)));
         variables
     }
 }

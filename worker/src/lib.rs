@@ -3,15 +3,21 @@
 //! An item is a delivery from the moment it is taken until its outcome is safe with the broker; only then is it
 //! acknowledged. So an item is never lost, and it is run twice only after a fault:
 //!
-//! - `intake` takes a delivery when there is a permit to run it;
-//! - `runner` makes one task of it: [`attempt()`] keeps the handler within its time, long outputs go to
-//!   object storage;
-//! - `report` gathers outcomes, publishes them, and acknowledges the deliveries afterwards. When it can't publish, it
-//!   fills up, runners keep their permits, and nothing more is taken: memory stays bounded;
+//! - `intake` takes deliveries, as many as the prefetch allows, and starts them when there is a slot. What must not start
+//!   is given back: `steering` knows which batches are paused or cancelled. What workers may have been lost with is
+//!   reported as that, comes again over an isolation queue, and runs alone;
+//! - `runner` makes one task of an item: [`attempt()`] keeps the handler within its time, long outputs go to object
+//!   storage, `lease` settles the deliveries of items that take long;
+//! - `report` gathers what became of items, publishes it, and acknowledges the deliveries afterwards. When it can't
+//!   publish, it fills up, runners keep their slots, and nothing more is taken: memory stays bounded;
 //! - `heartbeat` says what runs.
 //!
-//! A shutdown has two stages. Draining: nothing new is taken, what runs finishes and is reported. Aborting, or after
-//! the time for draining: handlers are stopped, with all processes that they started, and their items are given back.
+//! The worker never decides whether an item is attempted again: it says how the attempt went, and the ledger decides.
+//!
+//! A shutdown has two stages. Draining: nothing new is taken, what has not started is given back, what runs finishes and
+//! is reported. Aborting, or after the time for draining: handlers are stopped, with all processes that they started, and
+//! their items are given back. Giving back is a report, too: the broker counts a delivery that comes back unsettled
+//! against the item.
 //!
 //! Handlers are described by job types, or are brought by the program that embeds the worker: see [`Handler`].
 
@@ -19,14 +25,17 @@ mod activity;
 mod attempt;
 mod backoff;
 mod config;
+pub mod flight_recorder;
 pub mod handlers;
 mod heartbeat;
 mod intake;
 mod item;
+mod lease;
 mod process;
 mod registry;
 mod report;
 mod runner;
+mod steering;
 mod ticket;
 
 pub use attempt::attempt;
@@ -43,10 +52,12 @@ use flotilla_core::{Error, Shutdown, Tasks};
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::Activity;
+use crate::flight_recorder::FlightRecorder;
 use crate::heartbeat::Heartbeat;
-use crate::intake::Ended;
+use crate::intake::{Ended, Intake};
 use crate::report::Reporter;
 use crate::runner::Runner;
+use crate::steering::Helm;
 
 /// Who speaks in the errors of a worker.
 const ENGINE: &str = "worker";
@@ -64,19 +75,22 @@ pub async fn run(deps: Deps, config: Config, shutdown: Shutdown) -> Result<(), E
     let mut registry = Registry::from_job_types(&config.job_types)?;
     registry.extend(config.handlers.clone());
     let shutdown = shutdown.child();
-    let broker = Arc::clone(&deps.broker);
-    let subscribed = intake::subscribe(broker.as_ref(), &config.pools, config.prefetch(), &shutdown).await?;
+    let recorder = flight_recorder(&config);
+    let subscribed =
+        intake::subscribe(deps.broker.as_ref(), &config.pools, config.prefetch(), &shutdown).await?;
     let Some(deliveries) = subscribed else {
         return Ok(());
     };
 
     let (activity, tasks) = (Activity::default(), Tasks::new(shutdown.clone()));
-    let (over, farewells) = (CancellationToken::new(), Tasks::new(Shutdown::new()));
-    farewells.spawn(
-        "heartbeat",
-        heartbeat(&deps, &config, activity.clone()).run(over.clone()),
-    );
-    let (reporter, finished) = Reporter::new(broker, deps.id, config.shards);
+    // What has to go on until the last item has ended.
+    let (over, companions) = (CancellationToken::new(), Tasks::new(Shutdown::new()));
+    let heartbeat = heartbeat(&deps, &config, activity.clone(), shutdown.clone());
+    companions.spawn("heartbeat", heartbeat.run(over.clone()));
+    let helm = Helm::new(deps.progress);
+    companions.spawn("events", Arc::clone(&helm).listen(over.clone()));
+    companions.spawn("steering", Arc::clone(&helm).refresh(over.clone()));
+    let (reporter, finished) = Reporter::new(deps.broker, deps.id, config.shards);
     tasks.spawn("reporter", reporter.run(shutdown.clone()));
     let runner = Arc::new(Runner {
         registry: registry.clone(),
@@ -84,14 +98,13 @@ pub async fn run(deps: Deps, config: Config, shutdown: Shutdown) -> Result<(), E
         clock: deps.clock,
         trace: deps.trace,
         inline_output_bytes: config.inline_output_bytes,
+        terms: config.terms(),
+        recorder,
         activity,
         tasks: tasks.clone(),
         finished,
     });
-    let taking = tasks.spawn(
-        "intake",
-        intake::take_items(deliveries, runner, config.concurrency),
-    );
+    let taking = tasks.spawn("intake", Intake::new(deliveries, runner, helm, &config).run());
 
     // Ends at a drain, when the broker is closed, or in a panic, which drains.
     let taken = taking.await.ok().flatten();
@@ -100,7 +113,7 @@ pub async fn run(deps: Deps, config: Config, shutdown: Shutdown) -> Result<(), E
     let ended = tasks.finish(config.drain).await;
     registry.close().await;
     over.cancel();
-    let last_words = farewells.finish(FAREWELL).await;
+    let last_words = companions.finish(FAREWELL).await;
     if taken == Some(Ended::Closed) {
         return Err(Error::unavailable(
             ENGINE,
@@ -112,19 +125,34 @@ pub async fn run(deps: Deps, config: Config, shutdown: Shutdown) -> Result<(), E
         .map_err(|unfinished| Error::unavailable(ENGINE, "did not stop cleanly").because(unfinished))
 }
 
-fn heartbeat(deps: &Deps, config: &Config, activity: Activity) -> Heartbeat {
+/// Opens the flight recorder. Without it items run as well.
+fn flight_recorder(config: &Config) -> Option<FlightRecorder> {
+    let path = config.flight_recorder.as_deref()?;
+    let created = FlightRecorder::create(path, config.concurrency);
+    created
+        .inspect_err(|error| {
+            let path = path.display();
+            tracing::warn!(%error, "can't write {path}: should this process be killed, nobody will know by which item");
+        })
+        .ok()
+}
+
+fn heartbeat(deps: &Deps, config: &Config, activity: Activity, shutdown: Shutdown) -> Heartbeat {
     let now = deps.clock.now();
     Heartbeat {
         broker: Arc::clone(&deps.broker),
         clock: Arc::clone(&deps.clock),
         activity,
         every: config.heartbeat,
+        shutdown,
         status: WorkerStatus {
             id: deps.id.clone(),
             pools: config.pools.clone(),
             concurrency: config.concurrency,
             running: Vec::new(),
             held: 0,
+            doing: Vec::new(),
+            draining: false,
             started_at: now,
             seen_at: now,
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,23 +1,29 @@
-//! From a delivery to a finished item: one task each.
+//! From an item that was taken to one that was reported: one task each.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use flotilla_core::message::{ItemMessage, ItemReport, Malformed, Verdict};
+use flotilla_core::message::{ItemMessage, ItemReport, Verdict};
 use flotilla_core::outcome::Output;
 use flotilla_core::ports::Objects;
 use flotilla_core::trace::Propagator;
+use flotilla_core::worker::Doing;
 use flotilla_core::{Clock, Json, Shutdown, Tasks};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use jiff::Timestamp;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{Instrument, Span};
 
 use crate::activity::{Activity, Held};
 use crate::attempt::attempt;
 use crate::backoff::Backoff;
+use crate::flight_recorder::FlightRecorder;
+use crate::intake::{Slot, Taken};
 use crate::item::ItemContext;
+use crate::lease::{Lease, Terms};
 use crate::registry::Registry;
 use crate::report::Finished;
+use crate::steering::Aboard;
 use crate::ticket::Ticket;
 
 /// What the object storage gets to take one output.
@@ -30,6 +36,8 @@ pub(crate) struct Runner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) trace: Arc<dyn Propagator>,
     pub(crate) inline_output_bytes: usize,
+    pub(crate) terms: Terms,
+    pub(crate) recorder: Option<FlightRecorder>,
     pub(crate) activity: Activity,
     pub(crate) tasks: Tasks,
     pub(crate) finished: mpsc::Sender<Finished>,
@@ -46,71 +54,137 @@ impl Runner {
         self.activity.hold()
     }
 
-    /// Runs a delivery in the background. It keeps its permit until the reporter has taken what became of it, so that
-    /// a worker that can't report takes nothing new.
-    pub(crate) fn start(
-        self: &Arc<Self>,
-        permit: OwnedSemaphorePermit,
-        ticket: Ticket,
-        message: Result<ItemMessage, Malformed>,
-    ) {
+    /// Runs an item in the background. It keeps its slot until the reporter has taken what became of it, so that a
+    /// worker that can't report starts nothing new.
+    pub(crate) fn start(self: &Arc<Self>, slot: Slot, mut taken: Taken) {
         let runner = Arc::clone(self);
-        self.tasks.spawn("item", async move {
-            match message {
-                Ok(mut message) => {
-                    let span = span(&message);
-                    // Before the span begins: a span that runs can't change its trace any more.
-                    message.traceparent = runner.trace.carry(&span, message.traceparent.as_deref());
-                    runner.process(message, ticket).instrument(span).await;
-                }
-                Err(malformed) => {
-                    tracing::warn!(%malformed, "dead-lettering a message that is no item");
-                    ticket.reject().await;
-                }
-            }
-            drop(permit);
+        // On the heap from the beginning: spawning moves a future a few times, and this one is large.
+        let run = Box::pin(async move {
+            let span = span(&taken.message);
+            // Before the span begins: a span that runs can't change its trace any more.
+            taken.message.traceparent = runner.trace.carry(&span, taken.message.traceparent.as_deref());
+            runner.process(taken).instrument(span).await;
+            drop(slot);
+        });
+        self.tasks.spawn("item", run);
+    }
+
+    /// Dead-letters what is no item.
+    pub(crate) fn reject(&self, ticket: Ticket, held: Held) {
+        self.tasks.spawn("reject", async move {
+            ticket.reject().await;
+            drop(held);
         });
     }
 
-    async fn process(&self, message: ItemMessage, ticket: Ticket) {
-        let Some(report) = self.run(message).await else {
-            return ticket.release().await;
-        };
-        // Fails only where the reporter is gone: then somebody else has to do it again.
-        if let Err(unreported) = self.finished.send(Finished { report, ticket }).await {
-            unreported.0.ticket.release().await;
+    /// Reports items that were not started.
+    pub(crate) async fn give_back(&self, items: Vec<Taken>, verdict: Verdict) {
+        let mut items = items.into_iter();
+        while let Some(taken) = items.next() {
+            if let Err(unreported) = self.report_unstarted(taken, verdict.clone()).await {
+                // Nobody reports any more: the broker has to hear it.
+                let tickets = items.by_ref().map(|taken| taken.ticket);
+                return Ticket::release_all(std::iter::once(unreported).chain(tickets).collect()).await;
+            }
         }
     }
 
-    /// `None` where the worker stops at once.
-    async fn run(&self, message: ItemMessage) -> Option<ItemReport> {
-        let item = ItemContext::new(&message);
-        let runs = self.activity.run(item.batch);
-        let (started_at, clock) = (self.clock.now(), Instant::now());
-        let verdict = match self.registry.get(&item.job_type) {
-            Ok(handler) => attempt(handler, &item, &message.input, self.shutdown()).await?,
-            Err(unknown) => Verdict::Fail(unknown),
+    async fn report_unstarted(&self, taken: Taken, verdict: Verdict) -> Result<(), Ticket> {
+        let Taken {
+            message,
+            ticket,
+            held,
+            ..
+        } = taken;
+        let report = ItemReport {
+            batch: message.batch,
+            index: message.index,
+            attempt: message.attempt,
+            verdict,
+            started_at: self.clock.now(),
+            duration_us: 0,
+            traceparent: message.traceparent,
         };
-        let duration = clock.elapsed();
-        drop(runs);
-        if let Verdict::Fail(error) = &verdict {
-            tracing::debug!(kind = error.kind.as_str(), "the item failed");
+        self.report(report, Some(ticket), held).await
+    }
+
+    /// Answers the delivery where nobody reports any more.
+    async fn report(&self, report: ItemReport, ticket: Option<Ticket>, held: Held) -> Result<(), Ticket> {
+        let finished = Finished {
+            report,
+            ticket,
+            held: Some(held),
+        };
+        match self.finished.send(finished).await {
+            Ok(()) => Ok(()),
+            Err(unreported) => unreported.0.ticket.map_or(Ok(()), Err),
+        }
+    }
+
+    async fn process(&self, taken: Taken) {
+        let Taken {
+            message,
+            ticket,
+            held,
+            aboard,
+            ..
+        } = taken;
+        let item = ItemContext::new(&message);
+        let began = Began {
+            at: self.clock.now(),
+            clock: Instant::now(),
+        };
+        let mut lease = Lease::new(self.terms, ticket, self.finished.clone());
+        let (verdict, duration) = {
+            let renewal = |verdict| began.report(&item, verdict, began.clock.elapsed());
+            tokio::select! {
+                biased;
+                done = self.work(&item, &message.input, aboard, &began) => done,
+                never = lease.keep(renewal) => match never {},
+            }
+        };
+        let report = began.report(&item, verdict, duration);
+        // Fails only where the reporter is gone: then somebody else has to do it again.
+        if let Err(ticket) = self.report(report, lease.end(), held).await {
+            Ticket::release_all(vec![ticket]).await;
+        }
+    }
+
+    /// What became of the item, and how long its handler took. Where the worker stops at once it is given back: that is
+    /// not the fault of the item.
+    async fn work(
+        &self,
+        item: &ItemContext,
+        input: &Json,
+        mut aboard: Aboard,
+        began: &Began,
+    ) -> (Verdict, Duration) {
+        let verdict = match self.registry.get(&item.job_type) {
+            Ok(handler) => {
+                let _runs = self.activity.run(began.doing(item));
+                let _noted = self
+                    .recorder
+                    .as_ref()
+                    .map(|recorder| recorder.note((item.batch, item.index, item.attempt)));
+                attempt(handler, item, input, aboard.stopped(), self.shutdown()).await
+            }
+            // Another worker may know it, or this one after its next start.
+            Err(unknown) => Some(Verdict::Retry {
+                error: unknown,
+                after_ms: None,
+            }),
+        };
+        let duration = began.clock.elapsed();
+        if let Some(Verdict::Fail(error) | Verdict::Retry { error, .. }) = &verdict {
+            tracing::debug!(kind = error.kind.as_str(), "the attempt failed");
         }
         let verdict = match verdict {
-            Verdict::Done(Output::Inline(json)) if json.len() > self.inline_output_bytes => {
-                Verdict::Done(self.store(&item, json).await?)
+            Some(Verdict::Done(Output::Inline(json))) if json.len() > self.inline_output_bytes => {
+                self.store(item, json).await.map(Verdict::Done)
             }
             verdict => verdict,
         };
-        Some(ItemReport {
-            batch: item.batch,
-            index: item.index,
-            attempt: item.attempt,
-            verdict,
-            started_at,
-            duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
-            traceparent: item.traceparent,
-        })
+        (verdict.unwrap_or(Verdict::Released), duration)
     }
 
     /// Puts a long output away, however long the storage is down: it is the handler's work, and a worker that can't
@@ -137,6 +211,36 @@ impl Runner {
             };
             tracing::warn!(error = problem, "can't store a long output: trying again");
             self.shutdown().until_aborting(sleep(backoff.next())).await?;
+        }
+    }
+}
+
+/// When an attempt began.
+struct Began {
+    at: Timestamp,
+    clock: Instant,
+}
+
+impl Began {
+    fn report(&self, item: &ItemContext, verdict: Verdict, duration: Duration) -> ItemReport {
+        ItemReport {
+            batch: item.batch,
+            index: item.index,
+            attempt: item.attempt,
+            verdict,
+            started_at: self.at,
+            duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+            traceparent: item.traceparent.clone(),
+        }
+    }
+
+    fn doing(&self, item: &ItemContext) -> Doing {
+        Doing {
+            batch: item.batch,
+            index: item.index,
+            attempt: item.attempt,
+            job_type: item.job_type.clone(),
+            since: self.at,
         }
     }
 }

@@ -7,8 +7,6 @@ use flotilla_core::Result;
 use flotilla_core::ports::broker::{Settle, Tag};
 use tokio::time::timeout;
 
-use crate::activity::Held;
-
 /// The broker forgets a delivery that it can't hear about, and delivers it again: there is nothing to wait long for.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -17,17 +15,11 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Ticket {
     tag: Tag,
     settle: Arc<dyn Settle>,
-    held: Held,
 }
 
 impl Ticket {
-    pub(crate) fn new(tag: Tag, settle: Arc<dyn Settle>, held: Held) -> Self {
-        Self { tag, settle, held }
-    }
-
-    /// Not done: somebody else may have it.
-    pub(crate) async fn release(self) {
-        settled("give an item back", self.settle.release(vec![self.tag])).await;
+    pub(crate) fn new(tag: Tag, settle: Arc<dyn Settle>) -> Self {
+        Self { tag, settle }
     }
 
     /// Nobody can do it.
@@ -37,22 +29,29 @@ impl Ticket {
 
     /// Done: all of them, with one call per subscription.
     pub(crate) async fn ack_all(tickets: Vec<Self>) {
-        let mut by_subscription: Vec<(Arc<dyn Settle>, Vec<Tag>)> = Vec::new();
-        let mut counted = Vec::with_capacity(tickets.len());
-        for Self { tag, settle, held } in tickets {
-            counted.push(held);
-            match by_subscription
-                .iter_mut()
-                .find(|(known, _)| Arc::ptr_eq(known, &settle))
-            {
-                Some((_, tags)) => tags.push(tag),
-                None => by_subscription.push((settle, vec![tag])),
-            }
-        }
-        for (settle, tags) in by_subscription {
+        for (settle, tags) in by_subscription(tickets) {
             settled("acknowledge items", settle.ack(tags)).await;
         }
     }
+
+    /// Not done, and nothing can be reported: somebody else may have them. The last resort, because the broker counts it
+    /// against the items.
+    pub(crate) async fn release_all(tickets: Vec<Self>) {
+        for (settle, tags) in by_subscription(tickets) {
+            settled("give items back", settle.release(tags)).await;
+        }
+    }
+}
+
+fn by_subscription(tickets: Vec<Ticket>) -> Vec<(Arc<dyn Settle>, Vec<Tag>)> {
+    let mut grouped: Vec<(Arc<dyn Settle>, Vec<Tag>)> = Vec::new();
+    for Ticket { tag, settle } in tickets {
+        match grouped.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &settle)) {
+            Some((_, tags)) => tags.push(tag),
+            None => grouped.push((settle, vec![tag])),
+        }
+    }
+    grouped
 }
 
 /// A delivery that could not be settled comes again: at least once is what was promised, so it is no more than a note.

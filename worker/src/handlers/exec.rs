@@ -1,5 +1,6 @@
 //! `exec` in command mode: a process per item.
 
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,11 +12,11 @@ use futures_util::FutureExt;
 use futures_util::future::FusedFuture;
 use tokio::time::timeout;
 
-use super::Handler;
 use super::shell::Script;
 use super::template::Template;
+use super::{Handler, failed, verdict};
 use crate::item::ItemContext;
-use crate::process::{self, Group, Pipes, Program, Tail, TooLong, feed, read_bounded};
+use crate::process::{self, Exits, Group, Pipes, Program, Tail, TooLong, feed, read_bounded};
 
 /// What a pipe gets to run dry after the process that was started has ended: then whoever still holds it is killed.
 const LINGER: Duration = Duration::from_millis(250);
@@ -26,6 +27,7 @@ pub struct Exec {
     program: Program,
     args: Args,
     max_output: u64,
+    exits: Exits,
 }
 
 #[derive(Debug)]
@@ -56,32 +58,50 @@ impl Exec {
             program: Program::new(name, spec),
             args,
             max_output: spec.max_output_bytes,
+            exits: Exits::new(spec),
         })
     }
 
-    async fn run(&self, item: &ItemContext, input: &Json) -> Result<Json, ItemError> {
-        let args = match &self.args {
-            Args::Shell(script) => script.args(input)?,
-            Args::Direct(args) => args
-                .iter()
-                .map(|arg| arg.render(input))
-                .collect::<Result<_, _>>()?,
-        };
-        let (mut group, pipes) = self.program.spawn(args, item.variables()).await?;
-        let answer = tokio::select! {
+    async fn run(&self, item: &ItemContext, input: &Json) -> Result<Json, Verdict> {
+        let args = self.args.render(input).map_err(failed)?;
+        let spawned = self.program.spawn(args, item.variables()).await;
+        let (mut group, pipes) = spawned.map_err(failed)?;
+        let ended = tokio::select! {
             biased;
-            answer = converse(&mut group, pipes, input, self.max_output) => answer,
+            ended = converse(&mut group, pipes, input, self.max_output) => ended,
             () = item.stopped() => Err(item.out_of_time()),
         };
         group.terminate().await;
-        answer
+        self.conclude(ended.map_err(failed)?)
+    }
+
+    fn conclude(&self, end: End) -> Result<Json, Verdict> {
+        if end.status.success() {
+            read_output(end.output).map_err(failed)
+        } else if self.exits.is_waiting(end.status) {
+            // It may say for how long, and what it does.
+            Err(Verdict::Waiting(
+                serde_json::from_slice(&end.output).unwrap_or_default(),
+            ))
+        } else {
+            Err(self.exits.failure(end.status, &end.last_words))
+        }
+    }
+}
+
+impl Args {
+    fn render(&self, input: &Json) -> Result<Vec<String>, ItemError> {
+        match self {
+            Self::Shell(script) => script.args(input),
+            Self::Direct(args) => args.iter().map(|arg| arg.render(input)).collect(),
+        }
     }
 }
 
 #[async_trait]
 impl Handler for Exec {
     async fn handle(&self, item: &ItemContext, input: &Json) -> Verdict {
-        self.run(item, input).await.into()
+        verdict(self.run(item, input).await)
     }
 
     fn grace(&self) -> Duration {
@@ -89,8 +109,15 @@ impl Handler for Exec {
     }
 }
 
+/// How a process ended, and what it wrote until then.
+struct End {
+    status: ExitStatus,
+    output: Vec<u8>,
+    last_words: String,
+}
+
 /// Feeds the process, and waits for its end and its output.
-async fn converse(group: &mut Group, pipes: Pipes, input: &Json, max: u64) -> Result<Json, ItemError> {
+async fn converse(group: &mut Group, pipes: Pipes, input: &Json, max: u64) -> Result<End, ItemError> {
     let Pipes {
         stdin,
         stdout,
@@ -108,11 +135,11 @@ async fn converse(group: &mut Group, pipes: Pipes, input: &Json, max: u64) -> Re
         };
         wait_for(group, talk).await.map_err(|end| end.explain(max))?
     };
-    if status.success() {
-        read_output(output)
-    } else {
-        Err(process::describe(status, &last_words.text()))
-    }
+    Ok(End {
+        status,
+        output,
+        last_words: last_words.text(),
+    })
 }
 
 /// Why there is no exit status.
@@ -141,7 +168,7 @@ impl NoEnd {
 async fn wait_for(
     group: &mut Group,
     talk: impl Future<Output = Result<(), TooLong>>,
-) -> Result<std::process::ExitStatus, NoEnd> {
+) -> Result<ExitStatus, NoEnd> {
     let mut talk = std::pin::pin!(talk.fuse());
     let status = tokio::select! {
         Err(TooLong) = &mut talk => return Err(NoEnd::TooLong),

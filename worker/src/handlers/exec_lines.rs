@@ -1,5 +1,6 @@
 //! `exec` in lines mode: processes that handle one item after the other, a line of JSON each way.
 
+use std::process::ExitStatus;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,15 +11,14 @@ use flotilla_core::message::Verdict;
 use flotilla_core::outcome::{ItemError, ItemErrorKind};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 
-use super::Handler;
+use super::lines_protocol::{answer, question};
+use super::{Handler, failed, verdict};
 use crate::item::ItemContext;
-use crate::process::{self, Group, LineEnd, Program, Tail, read_line};
+use crate::process::{self, Exits, Group, LineEnd, Program, Tail, read_line};
 
 /// What a process that closed its stdout gets to end, and to say why on stderr.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -30,6 +30,8 @@ pub struct ExecLines {
     program: Program,
     args: Vec<String>,
     max_output: u64,
+    exits: Exits,
+    envelope: bool,
     idle: Mutex<Vec<Process>>,
 }
 
@@ -57,21 +59,33 @@ impl ExecLines {
             program: Program::new(name, spec),
             args,
             max_output: spec.max_output_bytes,
+            exits: Exits::new(spec),
+            envelope: spec.envelope,
             idle: Mutex::default(),
         })
     }
 
-    async fn run(&self, item: &ItemContext, input: &Json) -> Result<Json, ItemError> {
-        let mut process = self.take().await?;
+    async fn run(&self, item: &ItemContext, input: &Json) -> Result<Json, Verdict> {
+        let mut process = self.take().await.map_err(failed)?;
+        let question = question(item, input, self.envelope);
         let turn = tokio::select! {
             biased;
-            turn = process.turn(input, self.max_output) => turn,
-            () = item.stopped() => Err(item.out_of_time()),
+            turn = process.turn(&question, self.max_output) => turn,
+            () = item.stopped() => Turn::Broken(item.out_of_time()),
         };
-        let answer = turn.and_then(|line| read_answer(&line));
-        // One that broke the protocol, or said more than it was asked for, would answer the next item with the surplus.
-        let broken = matches!(&answer, Err(error) if error.kind != ItemErrorKind::Handler);
-        if process.is_usable() && !broken {
+        let (answer, fit) = match turn {
+            // One that broke the protocol, or said more than it was asked for, would answer the next item with the
+            // surplus.
+            Turn::Answered(line) => {
+                let answer = answer(line, item);
+                let kept =
+                    !matches!(&answer, Err(Verdict::Fail(error)) if error.kind == ItemErrorKind::Output);
+                (answer, kept)
+            }
+            Turn::Exited(status, last_words) => (Err(self.exits.failure(status, &last_words)), false),
+            Turn::Broken(error) => (Err(failed(error)), false),
+        };
+        if fit && process.is_usable() {
             self.idle().push(process);
         } else {
             process.group.terminate().await;
@@ -113,7 +127,7 @@ impl ExecLines {
 #[async_trait]
 impl Handler for ExecLines {
     async fn handle(&self, item: &ItemContext, input: &Json) -> Verdict {
-        self.run(item, input).await.into()
+        verdict(self.run(item, input).await)
     }
 
     fn grace(&self) -> Duration {
@@ -131,16 +145,26 @@ impl Handler for ExecLines {
     }
 }
 
+/// How a turn of a process ended.
+enum Turn {
+    /// With a line.
+    Answered(Vec<u8>),
+    /// With its own failure, and what it said.
+    Exited(ExitStatus, String),
+    /// In another way.
+    Broken(ItemError),
+}
+
 impl Process {
     /// A line in, a line out.
-    async fn turn(&mut self, input: &Json, max: u64) -> Result<Vec<u8>, ItemError> {
+    async fn turn(&mut self, question: &str, max: u64) -> Turn {
         self.last_words.clear();
         let mut line = Vec::new();
         let spoken = {
             let talk = async {
                 // A process that is gone shows as the end of its stdout.
                 let written = async {
-                    let _ = self.stdin.write_all(input.compact().as_bytes()).await;
+                    let _ = self.stdin.write_all(question.as_bytes()).await;
                     let _ = self.stdin.write_all(b"\n").await;
                     let _ = self.stdin.flush().await;
                 };
@@ -158,84 +182,29 @@ impl Process {
             }
         };
         match spoken {
-            LineEnd::Complete => Ok(line),
-            LineEnd::TooLong => Err(ItemError::new(
+            LineEnd::Complete => Turn::Answered(line),
+            LineEnd::TooLong => Turn::Broken(ItemError::new(
                 ItemErrorKind::Output,
                 format!("the process wrote a line of more than {max} bytes (max_output_bytes)"),
             )),
-            LineEnd::Closed => Err(self.crash().await),
+            LineEnd::Closed => self.crash().await,
         }
     }
 
     /// It closed its stdout with an item in hand.
-    async fn crash(&mut self) -> ItemError {
+    async fn crash(&mut self) -> Turn {
         let end = async { tokio::join!(self.group.wait(), self.last_words.follow(&mut self.stderr)).0 };
-        match timeout(LAST_WORDS, end).await {
-            Ok(Ok(status)) if !status.success() => process::describe(status, &self.last_words.text()),
-            Ok(_) => ItemError::new(
-                ItemErrorKind::Handler,
-                "the process ended without an answer to the item",
-            ),
-            Err(_) => ItemError::new(
-                ItemErrorKind::Handler,
-                "the process closed its stdout without an answer to the item",
-            ),
-        }
+        let what = match timeout(LAST_WORDS, end).await {
+            Ok(Ok(status)) if !status.success() => return Turn::Exited(status, self.last_words.text()),
+            Ok(_) => "the process ended without an answer to the item",
+            Err(_) => "the process closed its stdout without an answer to the item",
+        };
+        Turn::Broken(ItemError::new(ItemErrorKind::Handler, what))
     }
 
     /// True where it runs, and has said no more than it was asked for.
     fn is_usable(&mut self) -> bool {
         // Pending: nothing to read. Ready: surplus, or the end.
         self.group.ended().is_none() && self.stdout.fill_buf().now_or_never().is_none()
-    }
-}
-
-/// A line is the output as it is, unless it is `{"error": …}`.
-fn read_answer(line: &[u8]) -> Result<Json, ItemError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Refusal<'a> {
-        #[serde(borrow)]
-        error: &'a RawValue,
-    }
-    let answer = Json::parse_bytes(line.to_vec()).map_err(|error| {
-        ItemError::new(
-            ItemErrorKind::Output,
-            format!(
-                "the process answered with a line that is not JSON ({error}); other text belongs on stderr"
-            ),
-        )
-    })?;
-    if let Ok(refusal) = answer.to::<Refusal<'_>>() {
-        let text = refusal.error.get();
-        let message = serde_json::from_str(text).unwrap_or_else(|_| text.to_owned());
-        return Err(ItemError::new(ItemErrorKind::Handler, message));
-    }
-    Ok(answer)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_is_output_or_an_error() {
-        let read = |line: &str| read_answer(line.as_bytes());
-        assert_eq!(
-            read(r#"{"error": null, "x": 1}"#).unwrap().as_str(),
-            r#"{"error": null, "x": 1}"#
-        );
-        assert_eq!(read("null\r").unwrap().as_str(), "null");
-        assert_eq!(
-            read(r#"{"error": "no \"luck\""}"#).unwrap_err().message,
-            "no \"luck\""
-        );
-        assert_eq!(
-            read(r#"{"error": {"code": 7}}"#).unwrap_err().message,
-            r#"{"code": 7}"#
-        );
-        for bad in ["", "loading model…", "{} {}"] {
-            assert_eq!(read(bad).unwrap_err().kind, ItemErrorKind::Output, "{bad:?}");
-        }
     }
 }

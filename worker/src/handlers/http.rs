@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flotilla_core::Json;
 use flotilla_core::job_type::HttpSpec;
-use flotilla_core::message::Verdict;
+use flotilla_core::message::{Verdict, Waiting};
 use flotilla_core::outcome::{ItemError, ItemErrorKind};
+use flotilla_core::{Clock, Json, SystemClock};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 
-use super::Handler;
+use super::retry_after::retry_after;
+use super::{Handler, failed, verdict};
 use crate::item::ItemContext;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,7 +20,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Characters of a refusal's body that are shown.
 const SHOWN: usize = 200;
 
-/// Posts each item as JSON. 2xx with a JSON body is its output; everything else fails it.
+/// Posts each item as JSON. 2xx with a JSON body is its output; 202 promises a callback where there can be one. What
+/// servers say when they are busy or broken is tried again, everything else fails the item.
 ///
 /// Redirects are not followed, because a POST that is redirected becomes a GET without its body. Proxies in the
 /// environment are not used: handlers live next to their workers.
@@ -63,20 +65,32 @@ impl Http {
         })
     }
 
-    async fn run(&self, item: &ItemContext, input: &Json) -> Result<Json, ItemError> {
+    async fn run(&self, item: &ItemContext, input: &Json) -> Result<Json, Verdict> {
         let request = self
             .client
             .post(self.url.clone())
             .headers(self.headers.clone())
             .headers(identity(item))
             .body(input.as_str().to_owned());
-        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let sent = request.send().await.map_err(|error| self.unreachable(error));
+        let response = sent.map_err(failed)?;
         let status = response.status();
-        if status.is_success() {
-            let body = self.body(response).await?;
-            read_output(status, body)
+        if status == StatusCode::ACCEPTED && item.callback.is_some() {
+            // Read, so that the connection can be used again; whatever it says, the server has the item.
+            let _ = self.body(response).await;
+            Err(Verdict::Waiting(Waiting::default()))
+        } else if status.is_success() {
+            let body = self.body(response).await.map_err(failed)?;
+            read_output(status, body).map_err(failed)
         } else {
-            Err(self.refusal(response).await)
+            let after = retry_after(response.headers(), SystemClock.now());
+            let error = self.refusal(response).await;
+            Err(if may_pass(status) {
+                let after_ms = after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+                Verdict::Retry { error, after_ms }
+            } else {
+                Verdict::Fail(error)
+            })
         }
     }
 
@@ -134,8 +148,17 @@ impl Http {
 #[async_trait]
 impl Handler for Http {
     async fn handle(&self, item: &ItemContext, input: &Json) -> Verdict {
-        self.run(item, input).await.into()
+        verdict(self.run(item, input).await)
     }
+}
+
+/// True where the same request may succeed later.
+fn may_pass(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
+        )
 }
 
 /// What is sent with every item: the configured headers win over ours.
@@ -163,6 +186,8 @@ fn identity(item: &ItemContext) -> HeaderMap {
         ("x-flotilla-batch", Some(item.batch.to_string())),
         ("x-flotilla-index", Some(item.index.to_string())),
         ("x-flotilla-attempt", Some(item.attempt.to_string())),
+        ("x-flotilla-max-attempts", Some(item.max_attempts.to_string())),
+        ("x-flotilla-callback", item.callback.clone()),
         ("traceparent", item.traceparent.clone()),
     ];
     // Only a malformed trace context of somebody else can fail to be a header's value.

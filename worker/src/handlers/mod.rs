@@ -5,6 +5,8 @@ mod exec;
 mod exec_lines;
 mod fields;
 mod http;
+mod lines_protocol;
+mod retry_after;
 mod shell;
 mod sleep;
 mod template;
@@ -20,6 +22,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flotilla_core::Json;
 use flotilla_core::message::Verdict;
+use flotilla_core::outcome::{ItemError, ItemErrorKind, Output};
 
 use crate::item::ItemContext;
 
@@ -28,9 +31,12 @@ use crate::item::ItemContext;
 pub trait Handler: Send + Sync {
     /// Handles one attempt at an item.
     ///
-    /// The future is dropped when the attempt has to end early: its time is over, or the worker stops at once. A
-    /// handler that has something to clean up first watches [`ItemContext::stopped`] and asks for a
-    /// [`grace`](Self::grace). A panic fails the item.
+    /// [`Verdict::Retry`] says that another attempt may succeed, [`Verdict::Fail`] that none will: how many there are is
+    /// not the handler's business. A panic counts as the former, and so does an attempt that takes too long.
+    ///
+    /// The future is dropped when the attempt has to end early: its time is over, its batch was cancelled, or the worker
+    /// stops at once. A handler that has something to clean up first watches [`ItemContext::stopped`] and asks for a
+    /// [`grace`](Self::grace).
     async fn handle(&self, item: &ItemContext, input: &Json) -> Verdict;
 
     /// How long after [`ItemContext::stopped`] the future is dropped.
@@ -40,4 +46,24 @@ pub trait Handler: Send + Sync {
 
     /// The worker stops: no item is running and none will come.
     async fn close(&self) {}
+}
+
+/// What an attempt comes to that failed with `error`: what is wrong with the item or the answer will be wrong again,
+/// everything else may pass.
+pub(crate) fn failed(error: ItemError) -> Verdict {
+    match error.kind {
+        ItemErrorKind::Invalid | ItemErrorKind::Output => Verdict::Fail(error),
+        ItemErrorKind::Handler
+        | ItemErrorKind::Timeout
+        | ItemErrorKind::Unreachable
+        | ItemErrorKind::WorkerLost => Verdict::Retry {
+            error,
+            after_ms: None,
+        },
+    }
+}
+
+/// The verdict of a handler that either has an output or knows what else to say.
+fn verdict(answer: Result<Json, Verdict>) -> Verdict {
+    answer.map_or_else(|other| other, |output| Verdict::Done(Output::Inline(output)))
 }

@@ -5,7 +5,7 @@ mod group;
 mod pipe;
 mod program;
 
-pub(crate) use exit::describe;
+pub(crate) use exit::Exits;
 pub(crate) use group::{Group, Pipes};
 pub(crate) use pipe::{LineEnd, Tail, TooLong, feed, read_bounded, read_line};
 pub(crate) use program::Program;

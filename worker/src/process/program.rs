@@ -16,6 +16,8 @@ use super::{Group, Pipes};
 #[derive(Debug)]
 pub(crate) struct Program {
     name: OsString,
+    /// What a process may map, in KiB.
+    memory_kib: Option<u64>,
     dir: Option<PathBuf>,
     env: Vec<(String, String)>,
     /// The worker's own variables that are none of the program's business: URLs with credentials are among them.
@@ -28,6 +30,7 @@ impl Program {
         let own = |name: &OsString| name.as_encoded_bytes().starts_with(b"FLOTILLA_");
         Self {
             name: name.into(),
+            memory_kib: spec.memory.map(|bytes| bytes / 1024),
             dir: spec.dir.clone(),
             env: spec.env.clone().into_iter().collect(),
             hidden: std::env::vars_os().map(|(name, _)| name).filter(own).collect(),
@@ -40,7 +43,7 @@ impl Program {
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
         vars: impl IntoIterator<Item = (&'static str, String)>,
     ) -> Result<(Group, Pipes), ItemError> {
-        let mut command = Command::new(&self.name);
+        let mut command = self.command();
         command.args(args);
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
@@ -58,9 +61,28 @@ impl Program {
         }
     }
 
+    /// The program, or a shell that becomes the program once it has limited itself: the limit holds from the first
+    /// instruction on, for everything that it starts.
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.started());
+        if let Some(kib) = self.memory_kib {
+            let script = format!("ulimit -v {kib} && exec \"$@\"");
+            command.args(["-c", &script, "sh"]).arg(&self.name);
+        }
+        command
+    }
+
+    /// What the operating system is asked to start.
+    fn started(&self) -> &OsStr {
+        match self.memory_kib {
+            Some(_) => OsStr::new("sh"),
+            None => &self.name,
+        }
+    }
+
     /// What a failed start means to the person who configured it.
     async fn explain(&self, error: &io::Error) -> ItemError {
-        let name = self.name.to_string_lossy();
+        let name = self.started().to_string_lossy();
         let reason = match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::NOENT | Errno::NOTDIR) => self.explain_missing().await,
             Some(Errno::ACCESS) => "is not executable by this worker: chmod +x?".to_owned(),
@@ -85,7 +107,7 @@ impl Program {
         {
             return format!("can't be started in {}: no such directory", dir.display());
         }
-        if !self.name.as_encoded_bytes().contains(&b'/') {
+        if !self.started().as_encoded_bytes().contains(&b'/') {
             let own = self.env.iter().find(|(name, _)| name == "PATH");
             let path = own.map_or_else(
                 || std::env::var("PATH").unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! Outcomes on their way back: gathered, published, and only then acknowledged.
+//! What became of items on its way back: gathered, published, and only then acknowledged.
 //!
 //! A crash between the publish and the acknowledgement makes the broker deliver the item again, and the store ignores
 //! the second outcome. A crash before the publish costs the work, never the item.
@@ -11,12 +11,16 @@ pub(crate) use reporter::Reporter;
 use flotilla_core::message::{ItemReport, Verdict};
 use flotilla_core::outcome::Output;
 
+use crate::activity::Held;
 use crate::ticket::Ticket;
 
-/// An item that ended, and the delivery to acknowledge when that is known.
+/// A report of an item, and what to let go of when that is known.
 pub(crate) struct Finished {
     pub(crate) report: ItemReport,
-    pub(crate) ticket: Ticket,
+    /// The delivery to acknowledge; none where the item was leased before.
+    pub(crate) ticket: Option<Ticket>,
+    /// The item in hand; none where it stays there.
+    pub(crate) held: Option<Held>,
 }
 
 /// About how many bytes `report` adds to a message.
@@ -26,7 +30,9 @@ fn size(report: &ItemReport) -> usize {
     let payload = match &report.verdict {
         Verdict::Done(Output::Inline(json)) => json.len(),
         Verdict::Done(Output::Stored { key, .. }) => key.len(),
-        Verdict::Fail(error) => error.message.len(),
+        Verdict::Fail(error) | Verdict::Retry { error, .. } => error.message.len(),
+        Verdict::Waiting(waiting) => waiting.message.as_ref().map_or(0, String::len),
+        Verdict::Leased { .. } | Verdict::Cancelled | Verdict::Released | Verdict::Lost => 0,
     };
     REST + payload
 }

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::lane::{Lane, MAX_BYTES, MAX_ITEMS};
 use super::{Finished, size};
+use crate::activity::Held;
 use crate::backoff::Backoff;
 use crate::ticket::Ticket;
 
@@ -23,8 +24,9 @@ use crate::ticket::Ticket;
 /// takes no new items until the broker takes reports again.
 const MAX_GATHERED_ITEMS: usize = 4 * MAX_ITEMS;
 const MAX_GATHERED_BYTES: usize = 4 * MAX_BYTES;
-/// What an abort leaves it to publish what is there.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// What an abort leaves it to publish what is there: handlers get a few seconds to stop, and what they had is given back
+/// afterwards.
+const LAST_WORDS: Duration = Duration::from_millis(4_500);
 
 /// Gathers outcomes by shard and publishes them.
 pub(crate) struct Reporter {
@@ -108,13 +110,13 @@ impl Reporter {
         let now = Instant::now();
         for (&shard, lane) in &mut self.lanes {
             while lane.due(now).is_some_and(|due| due <= now) {
-                let (items, tickets) = lane
-                    .take()
-                    .into_iter()
-                    .map(|one| (one.report, one.ticket))
-                    .unzip();
+                let (mut items, mut rest) = (Vec::new(), Vec::new());
+                for one in lane.take() {
+                    items.push(one.report);
+                    rest.push((one.ticket, one.held));
+                }
                 let report = Report::of_items(self.worker.clone(), items);
-                let publish = publish(Arc::clone(&self.broker), shard, report, tickets);
+                let publish = publish(Arc::clone(&self.broker), shard, report, rest);
                 self.publishing.push(Box::pin(publish));
             }
         }
@@ -123,7 +125,12 @@ impl Reporter {
 }
 
 /// Publishes until it succeeds, and then acknowledges. The order is the promise.
-async fn publish(broker: Arc<dyn Broker>, shard: Shard, report: Report, tickets: Vec<Ticket>) -> Shard {
+async fn publish(
+    broker: Arc<dyn Broker>,
+    shard: Shard,
+    report: Report,
+    rest: Vec<(Option<Ticket>, Option<Held>)>,
+) -> Shard {
     let mut backoff = Backoff::default();
     while let Err(error) = broker.publish_report(shard, &report).await {
         let wait = error.wait().unwrap_or_else(|| backoff.next());
@@ -135,6 +142,8 @@ async fn publish(broker: Arc<dyn Broker>, shard: Shard, report: Report, tickets:
         );
         sleep(wait).await;
     }
-    Ticket::ack_all(tickets).await;
+    let (tickets, held): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
+    Ticket::ack_all(tickets.into_iter().flatten().collect()).await;
+    drop(held);
     shard
 }

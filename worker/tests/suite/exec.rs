@@ -1,10 +1,12 @@
 //! The `exec` handler in command mode, with real processes.
 
+use std::future::pending;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use flotilla_core::job_type::ExecSpec;
+use flotilla_core::message::{Verdict, Waiting};
 use flotilla_core::outcome::ItemErrorKind;
 use flotilla_core::{Shutdown, Tasks};
 use flotilla_worker::handlers::Exec;
@@ -12,7 +14,9 @@ use flotilla_worker::{ItemContext, attempt};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::support::{PATIENCE, eventually, failure, message, pid, run, run_within, runs, shell};
+use crate::support::{
+    PATIENCE, eventually, failure, judge, may_pass, message, pid, run, run_within, runs, shell,
+};
 
 fn exec(command: &[&str]) -> Exec {
     Exec::new(&ExecSpec::new(
@@ -166,6 +170,83 @@ async fn a_failed_command_says_why() {
 }
 
 #[tokio::test]
+async fn exit_codes_say_whether_another_attempt_may_help() {
+    let dir = tempfile::tempdir().unwrap();
+    for (script, expected) in [
+        ("exit 1", true),
+        ("exit 64", false),
+        ("exit 65", false),
+        ("exit 127", true),
+        ("kill -9 $$", true),
+        ("printf '\\377'", false),
+    ] {
+        assert_eq!(may_pass(&sh(&dir, script), "1").await, expected, "{script}");
+    }
+    let mut spec = shell(dir.path(), "exit 3");
+    spec.permanent_exit_codes = vec![3];
+    assert!(!may_pass(&Exec::new(&spec).unwrap(), "1").await);
+    assert!(may_pass(&exec(&["no-such-program-x"]), "1").await);
+    assert!(
+        !may_pass(&exec(&["echo", "{path}"]), "1").await,
+        "it has no such field"
+    );
+}
+
+#[tokio::test]
+async fn a_command_can_hand_its_item_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = r#"printf '{{"timeout_ms": 5000, "message": "%s"}}' "$FLOTILLA_CALLBACK_URL $FLOTILLA_MAX_ATTEMPTS"; exit 75"#;
+    let mut spec = shell(dir.path(), script);
+    spec.waiting_exit_code = Some(75);
+    let mut item = message(0, "1", PATIENCE);
+    item.callback = Some("http://x/y".into());
+    let verdict = judge(&Exec::new(&spec).unwrap(), &item).await;
+    assert_eq!(
+        verdict,
+        Verdict::Waiting(Waiting {
+            timeout_ms: Some(5_000),
+            progress: None,
+            message: Some("http://x/y 3".into())
+        })
+    );
+    let mut spec = shell(dir.path(), "echo started; exit 75");
+    spec.waiting_exit_code = Some(75);
+    let verdict = judge(&Exec::new(&spec).unwrap(), &item).await;
+    assert_eq!(verdict, Verdict::Waiting(Waiting::default()));
+}
+
+#[tokio::test]
+async fn a_command_can_be_given_a_memory_ceiling() {
+    let dir = tempfile::tempdir().unwrap();
+    let limited = |mut spec: ExecSpec| {
+        spec.memory = Some(64 << 20);
+        Exec::new(&spec).unwrap()
+    };
+    // The shell and what it starts have the same ceiling.
+    let hungry = limited(shell(
+        dir.path(),
+        "head -c 200000000 /dev/zero | tail -c 150000000 > /dev/null",
+    ));
+    let said = failure(run(&hungry, "1").await, ItemErrorKind::Handler);
+    assert!(
+        said.contains("perhaps because it needs more than its memory = \"64MiB\""),
+        "{said}"
+    );
+    let modest = limited(shell(dir.path(), "echo {}"));
+    assert_eq!(run(&modest, "\"a  b\"").await.unwrap(), "\"a  b\"");
+    let direct = limited(ExecSpec::new(
+        ["printf", "<%s>", "{}", "$(id)"].map(str::to_owned).to_vec(),
+    ));
+    assert_eq!(run(&direct, "\"a  b\"").await.unwrap(), "\"<a  b><$(id)>\"");
+    let missing = limited(ExecSpec::new(vec!["no-such-program-x".into()]));
+    let said = failure(run(&missing, "1").await, ItemErrorKind::Handler);
+    assert!(
+        said.contains("exit code 127") && said.contains("no-such-program-x"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
 async fn a_command_that_can_not_start_says_what_to_look_at() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str, mode| {
@@ -251,7 +332,8 @@ async fn an_abort_stops_the_command_without_a_verdict() {
         shutdown.abort();
         leader
     };
-    let (verdict, leader) = tokio::join!(attempt(&handler, &item, &message.input, &shutdown), stop);
+    let attempt = attempt(&handler, &item, &message.input, pending(), &shutdown);
+    let (verdict, leader) = tokio::join!(attempt, stop);
     assert_eq!(verdict, None);
     assert!(!runs(leader));
 }

@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use flotilla_core::job_type::{ExecMode, ExecSpec};
-use flotilla_core::outcome::ItemErrorKind;
+use flotilla_core::message::Verdict;
+use flotilla_core::outcome::{ItemError, ItemErrorKind, Output};
 use flotilla_worker::Handler;
 use flotilla_worker::handlers::ExecLines;
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use crate::support::{PATIENCE, eventually, failure, pid, run, run_within, runs, shell};
+use crate::support::{
+    PATIENCE, eventually, failure, judge, may_pass, message, pid, run, run_within, runs, shell,
+};
 
 /// Answers `{"pid": …, "line": …}`; obeys a few words.
 const SERVER: &str = r#"
@@ -18,6 +21,10 @@ while read -r line; do
   case "$line" in
     '"crash"') echo 'out of luck' >&2; exit 3 ;;
     '"leave"') exit 0 ;;
+    '"usage"') echo 'no such model' >&2; exit 64 ;;
+    '"later"') echo '{"error": "busy", "retry_after_ms": 1500}' ;;
+    '"never"') echo '{"error": "bad item", "permanent": true}' ;;
+    '"wait"') echo '{"waiting": {"message": "rendering"}}' ;;
     '"refuse"') echo '{"error": "not this one"}' ;;
     '"babble"') echo 'loading model' ;;
     '"surplus"') printf '1\n2\n' ;;
@@ -113,6 +120,59 @@ async fn an_error_is_an_answer() {
         before,
         "no reason to start another process"
     );
+}
+
+#[tokio::test]
+async fn a_line_says_whether_another_attempt_may_help() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(&dir);
+    let before = ask(&server, "1").await.pid;
+    assert!(may_pass(&server, "\"refuse\"").await);
+    assert!(!may_pass(&server, "\"never\"").await);
+    let mut item = message(0, "\"later\"", PATIENCE);
+    let busy = ItemError::new(ItemErrorKind::Handler, "busy");
+    assert_eq!(
+        judge(&server, &item).await,
+        Verdict::Retry {
+            error: busy,
+            after_ms: Some(1_500)
+        }
+    );
+    item = message(0, "\"wait\"", PATIENCE);
+    assert!(
+        matches!(judge(&server, &item).await, Verdict::Done(_)),
+        "nobody can call back"
+    );
+    item.callback = Some("http://x".into());
+    assert!(
+        matches!(judge(&server, &item).await, Verdict::Waiting(told) if told.message.as_deref() == Some("rendering"))
+    );
+    assert_eq!(ask(&server, "1").await.pid, before, "all of them are answers");
+    assert!(may_pass(&server, "\"crash\"").await);
+    assert!(!may_pass(&server, "\"usage\"").await);
+    assert!(!may_pass(&server, "\"babble\"").await);
+}
+
+#[tokio::test]
+async fn a_line_can_say_which_item_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = ExecLines::new(&ExecSpec {
+        mode: ExecMode::Lines,
+        envelope: true,
+        memory: Some(512 << 20),
+        ..shell(dir.path(), SERVER)
+    })
+    .unwrap();
+    let mut item = message(5, "{\n\"a\": 1}", PATIENCE);
+    item.callback = Some("http://x/y".into());
+    let Verdict::Done(Output::Inline(output)) = judge(&server, &item).await else {
+        panic!("no output");
+    };
+    let line = output.to::<Answer>().unwrap().line;
+    assert_eq!(line["key"], "00000000-0000-0000-0000-000000000007:5");
+    assert_eq!((&line["attempt"], &line["max_attempts"]), (&2.into(), &3.into()));
+    assert_eq!(line["callback_url"], "http://x/y");
+    assert_eq!(line["input"], serde_json::json!({ "a": 1 }));
 }
 
 #[tokio::test]

@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::post;
 use bytes::Bytes;
 use flotilla_core::job_type::HttpSpec;
-use flotilla_core::outcome::ItemErrorKind;
+use flotilla_core::message::{Verdict, Waiting};
+use flotilla_core::outcome::{ItemErrorKind, Output};
 use flotilla_core::{Shutdown, Tasks};
 use flotilla_worker::handlers::Http;
 use futures_util::stream;
 use tokio::net::TcpListener;
 
-use crate::support::{failure, run, run_within};
+use crate::support::{PATIENCE, failure, judge, message, run, run_within};
 
 /// A server on a free port, which stops with the test.
 async fn serve() -> (String, Shutdown) {
@@ -32,6 +34,26 @@ async fn serve() -> (String, Shutdown) {
                     StatusCode::SERVICE_UNAVAILABLE,
                     format!(" busy {}", "é".repeat(500)),
                 )
+            }),
+        )
+        .route(
+            "/status/{code}",
+            post(async |Path(code): Path<u16>| {
+                (
+                    StatusCode::from_u16(code).unwrap(),
+                    [(header::RETRY_AFTER, "7")],
+                    "{}",
+                )
+            }),
+        )
+        .route(
+            "/later",
+            post(async || {
+                let dates = [
+                    (header::DATE, "Sun, 06 Nov 1994 08:49:37 GMT"),
+                    (header::RETRY_AFTER, "Sun, 06 Nov 1994 08:51:37 GMT"),
+                ];
+                (StatusCode::TOO_MANY_REQUESTS, dates)
             }),
         )
         .route("/silent", post(async || StatusCode::IM_A_TEAPOT))
@@ -74,6 +96,8 @@ async fn mirror(headers: HeaderMap, body: String) -> impl IntoResponse {
         "x-flotilla-batch",
         "x-flotilla-index",
         "x-flotilla-attempt",
+        "x-flotilla-max-attempts",
+        "x-flotilla-callback",
         "traceparent",
         "authorization",
     ]
@@ -103,7 +127,12 @@ async fn handler(path: &str) -> (Http, Shutdown) {
 async fn the_item_is_posted_with_its_identity() {
     let (handler, _server) = handler("/mirror").await;
     let input = r#"{ "n": 1.50 }"#;
-    let seen: serde_json::Value = serde_json::from_str(&run(&handler, input).await.unwrap()).unwrap();
+    let mut item = message(12, input, PATIENCE);
+    item.callback = Some("http://x/v1/callbacks/abc".into());
+    let Verdict::Done(Output::Inline(output)) = judge(&handler, &item).await else {
+        panic!("no output");
+    };
+    let seen: serde_json::Value = output.to().unwrap();
     assert_eq!(seen["body"], input);
     assert_eq!(
         seen["headers"],
@@ -113,6 +142,8 @@ async fn the_item_is_posted_with_its_identity() {
             "00000000-0000-0000-0000-000000000007",
             "12",
             "2",
+            "3",
+            "http://x/v1/callbacks/abc",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "Bearer t"
         ])
@@ -149,6 +180,53 @@ async fn a_refusal_is_shown() {
         ItemErrorKind::Handler,
     );
     assert!(message.starts_with("HTTP 502: 111"), "{message}");
+}
+
+#[tokio::test]
+async fn a_status_says_whether_another_attempt_may_help() {
+    let (url, _server) = serve().await;
+    let answer = async |path: &str| {
+        let handler = Http::new(&HttpSpec::new(format!("{url}{path}"))).unwrap();
+        judge(&handler, &message(0, "1", PATIENCE)).await
+    };
+    for code in [408, 425, 429, 500, 502, 503, 504, 599] {
+        let verdict = answer(&format!("/status/{code}")).await;
+        assert!(
+            matches!(
+                &verdict,
+                Verdict::Retry {
+                    after_ms: Some(7_000),
+                    ..
+                }
+            ),
+            "{code}: {verdict:?}"
+        );
+    }
+    for code in [301, 307, 400, 401, 404, 409, 410, 413, 422] {
+        let verdict = answer(&format!("/status/{code}")).await;
+        assert!(matches!(verdict, Verdict::Fail(_)), "{code}: {verdict:?}");
+    }
+    assert!(matches!(
+        answer("/later").await,
+        Verdict::Retry {
+            after_ms: Some(120_000),
+            ..
+        }
+    ));
+    assert!(matches!(
+        answer("/broken").await,
+        Verdict::Retry { after_ms: None, .. }
+    ));
+    assert!(matches!(answer("/endless").await, Verdict::Fail(_)));
+}
+
+#[tokio::test]
+async fn an_accepted_item_waits_where_it_can_be_called_back() {
+    let (handler, _server) = handler("/status/202").await;
+    let mut item = message(0, "1", PATIENCE);
+    assert!(matches!(judge(&handler, &item).await, Verdict::Done(_)));
+    item.callback = Some("http://x".into());
+    assert_eq!(judge(&handler, &item).await, Verdict::Waiting(Waiting::default()));
 }
 
 #[tokio::test]

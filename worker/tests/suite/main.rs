@@ -1,4 +1,4 @@
-//! The worker and its handlers against real processes, a real HTTP server and the embedded broker.
+//! The worker and its handlers against real processes, a real HTTP server and the embedded engines.
 
 #[cfg(test)]
 mod exec;
@@ -6,6 +6,12 @@ mod exec;
 mod exec_lines;
 #[cfg(test)]
 mod http;
+#[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod long_items;
+#[cfg(test)]
+mod steering;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -29,13 +29,7 @@ fn probes(batch: u128, items: u32) -> Vec<ItemMessage> {
 /// Waits until the log says that so many items were acknowledged.
 async fn acked(fleet: &Fleet, items: usize) {
     eventually("the items to be acknowledged", || {
-        let acked = fleet
-            .broker
-            .log()
-            .iter()
-            .filter(|did| matches!(did, Did::Ack(_)))
-            .count();
-        (acked >= items).then_some(())
+        (fleet.broker.acked() >= items).then_some(())
     })
     .await;
 }
@@ -76,7 +70,7 @@ async fn every_item_is_reported_once_and_acknowledged_afterwards() {
 }
 
 #[tokio::test]
-async fn a_pool_without_items_keeps_no_permit_from_others() {
+async fn a_pool_without_items_keeps_no_slot_from_others() {
     let fleet = Fleet::new().await;
     fleet.probe.permit_all();
     let worker = fleet.start(Config {
@@ -98,7 +92,7 @@ async fn nothing_is_acknowledged_while_it_can_not_be_reported() {
         ..fleet.config()
     });
     fleet.publish(probes(1, 6_000)).await;
-    // It fills up: what is being published, what is gathered, the channel, the permits.
+    // It fills up: what is being published, what is gathered, the channel, the slots.
     const BOUND: usize = 4 * 500 + 2_000 + 64 + 4;
     eventually("the worker to fill up", || {
         (fleet.probe.started() >= 2_000).then_some(())
@@ -109,7 +103,7 @@ async fn nothing_is_acknowledged_while_it_can_not_be_reported() {
         before = fleet.probe.started();
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    assert!(before <= BOUND, "{before} items taken");
+    assert!(before <= BOUND, "{before} items run");
     assert_eq!(fleet.broker.log(), []);
 
     fleet.broker.reports(Reports::Pass);
@@ -119,38 +113,62 @@ async fn nothing_is_acknowledged_while_it_can_not_be_reported() {
 }
 
 #[tokio::test]
-async fn a_drain_finishes_what_runs_and_takes_nothing_new() {
+async fn a_drain_finishes_what_runs_and_gives_back_the_rest_at_once() {
     let fleet = Fleet::new().await;
     fleet.publish(probes(1, 10)).await;
-    let worker = fleet.start(fleet.config());
-    eventually("four items to run", || (fleet.probe.started() == 4).then_some(())).await;
+    let worker = fleet.start(Config {
+        prefetch: Some(7),
+        ..fleet.config()
+    });
+    fleet.started(4).await;
     fleet.shutdown.drain();
+    let given_back = fleet.judged(3).await;
+    assert!(
+        given_back
+            .iter()
+            .all(|(_, verdict)| *verdict == Verdict::Released),
+        "{given_back:?}"
+    );
     fleet.probe.permit_all();
     ended(worker).await;
     assert_eq!(fleet.probe.started(), 4);
-    let acked = fleet
-        .broker
-        .log()
-        .iter()
-        .filter(|did| matches!(did, Did::Ack(_)))
-        .count();
-    assert_eq!(acked, 4);
-    eventually("their reports", || (fleet.outcomes().len() == 4).then_some(())).await;
-    assert_eq!(fleet.ready().await, 6, "the rest is there for others");
+    assert_eq!(fleet.judged(7).await.len(), 7);
+    let log = fleet.broker.log();
+    assert!(!log.iter().any(|did| matches!(did, Did::Release(_))), "{log:?}");
+    assert_eq!(fleet.broker.acked(), 7);
+    assert_eq!(fleet.ready().await, 3, "the rest is there for others");
 }
 
 #[tokio::test]
 async fn an_abort_gives_back_what_runs() {
     let fleet = Fleet::new().await;
-    fleet.publish(probes(1, 10)).await;
+    fleet.publish(probes(1, 4)).await;
     let worker = fleet.start(fleet.config());
-    eventually("four items to run", || (fleet.probe.started() == 4).then_some(())).await;
+    fleet.started(4).await;
     fleet.shutdown.abort();
     ended(worker).await;
-    let log = fleet.broker.log();
-    assert_eq!(log.len(), 4);
-    assert!(log.iter().all(|did| matches!(did, Did::Release(_))), "{log:?}");
-    assert_eq!((fleet.outcomes().len(), fleet.ready().await), (0, 10));
+    let given_back = fleet.judged(4).await;
+    assert!(
+        given_back
+            .iter()
+            .all(|(_, verdict)| *verdict == Verdict::Released),
+        "{given_back:?}"
+    );
+    // Acknowledged: the broker counts nothing against the items.
+    assert_eq!((fleet.broker.acked(), fleet.ready().await), (4, 0));
+}
+
+#[tokio::test]
+async fn an_abort_that_can_not_be_reported_leaves_the_items_with_the_broker() {
+    let fleet = Fleet::new().await;
+    fleet.broker.reports(Reports::Hang);
+    fleet.publish(probes(1, 10)).await;
+    let worker = fleet.start(fleet.config());
+    fleet.started(4).await;
+    fleet.shutdown.abort();
+    ended(worker).await;
+    assert_eq!((fleet.outcomes().len(), fleet.broker.acked()), (0, 0));
+    assert_eq!(fleet.ready().await, 10);
 }
 
 #[tokio::test]
@@ -161,10 +179,9 @@ async fn a_drain_that_takes_too_long_becomes_an_abort() {
         drain: Duration::from_millis(100),
         ..fleet.config()
     });
-    eventually("the item to run", || (fleet.probe.started() == 1).then_some(())).await;
+    fleet.started(1).await;
     fleet.stop(worker).await;
-    assert!(matches!(fleet.broker.log()[..], [Did::Release(_)]));
-    assert_eq!(fleet.ready().await, 1);
+    assert_eq!(fleet.judged(1).await, [(0, Verdict::Released)]);
     assert!(
         !fleet.shutdown.is_aborting(),
         "other services of the process go on"
@@ -222,8 +239,12 @@ async fn every_failure_is_a_verdict() {
 
     let mut outcomes: Vec<_> = fleet.outcomes().into_iter().map(|(_, one)| one).collect();
     outcomes.sort_by_key(|one| one.index);
+    // Each of them may pass: the ledger decides whether there is another attempt.
     let failure = |n: usize| match &outcomes[n].verdict {
-        Verdict::Fail(error) => (error.kind, error.message.as_str()),
+        Verdict::Retry {
+            error,
+            after_ms: None,
+        } => (error.kind, error.message.as_str()),
         other => panic!("unexpected {other:?}"),
     };
     assert_eq!(
@@ -233,7 +254,7 @@ async fn every_failure_is_a_verdict() {
     let (kind, message) = failure(1);
     assert_eq!(kind, ItemErrorKind::Invalid);
     assert!(
-        message.contains("\"nobody\", only echo, panics, probe, sleep"),
+        message.contains("\"nobody\", only echo, panics, probe, sleep, suspect"),
         "{message}"
     );
     assert_eq!(failure(2), (ItemErrorKind::Timeout, "took longer than 50ms"));
@@ -285,6 +306,12 @@ async fn heartbeats_say_what_runs() {
     assert_eq!(busy.0, Shard(0));
     assert_eq!(busy.1.running, [Running { batch, items: 3 }]);
     assert_eq!((busy.1.concurrency, busy.1.pools.len()), (4, 2));
+    assert!(!busy.1.draining);
+    let doing: BTreeSet<_> = busy.1.doing.iter().map(|one| (one.batch, one.index)).collect();
+    assert_eq!(doing, (0..3).map(|index| (batch, index)).collect());
+    let oldest = &busy.1.doing[0];
+    assert_eq!((oldest.attempt, oldest.job_type.as_str()), (2, "probe"));
+    assert!(busy.1.doing.is_sorted_by_key(|one| one.since));
     fleet.probe.permit_all();
     acked(&fleet, 3).await;
     fleet.stop(worker).await;
@@ -293,8 +320,28 @@ async fn heartbeats_say_what_runs() {
         (last.concurrency == 0).then_some(last)
     })
     .await;
-    assert_eq!((last.held, last.running.len()), (0, 0));
+    assert_eq!((last.held, last.running.len(), last.draining), (0, 0, true));
     assert!(fleet.heartbeats().len() < 20, "no heartbeats without news");
+}
+
+#[tokio::test]
+async fn a_drain_is_told_at_once() {
+    let fleet = Fleet::new().await;
+    let worker = fleet.start(Config {
+        heartbeat: Duration::from_secs(3_600),
+        ..fleet.config()
+    });
+    fleet.publish(probes(7, 1)).await;
+    fleet.started(1).await;
+    fleet.shutdown.drain();
+    let told = eventually("a heartbeat", || {
+        let last = fleet.heartbeats().pop()?.1;
+        last.draining.then_some(last)
+    })
+    .await;
+    assert_eq!((told.concurrency, told.held), (4, 1), "it still works");
+    fleet.probe.permit_all();
+    ended(worker).await;
 }
 
 /// Gives every span a context of its own.

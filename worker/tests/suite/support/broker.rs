@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use flotilla_core::message::{ItemMessage, Malformed, Report};
-use flotilla_core::ports::broker::{Broker, Depth, Queue, Settle, Subscription, Tag, Topology};
+use flotilla_core::ports::broker::{
+    Broker, Depth, Queue, SUSPECT_AFTER, Settle, Subscription, Tag, Topology,
+};
 use flotilla_core::shard::Shard;
 use flotilla_core::{BatchId, Error, Pool, Result};
 use flotilla_embedded::broker::{BrokerOptions, EmbeddedBroker};
@@ -43,6 +45,8 @@ pub(crate) enum Reports {
 
 /// Items of this job type arrive as messages that are none.
 pub(crate) const MALFORMED: &str = "malformed";
+/// Items of this job type arrive over the work queue as if their workers had been lost before.
+pub(crate) const SUSPECT: &str = "suspect";
 
 impl Watched {
     pub(crate) async fn new(topology: &Topology) -> Arc<Self> {
@@ -61,6 +65,36 @@ impl Watched {
 
     pub(crate) fn log(&self) -> Vec<Did> {
         self.log.lock().unwrap().clone()
+    }
+
+    /// How many items were acknowledged.
+    pub(crate) fn acked(&self) -> usize {
+        let acked = |did: &&Did| matches!(did, Did::Ack(_));
+        self.log.lock().unwrap().iter().filter(acked).count()
+    }
+
+    fn watch(&self, subscription: Subscription<ItemMessage>) -> Subscription<ItemMessage> {
+        let settle = Arc::new(WatchedSettle {
+            inner: subscription.settle,
+            log: Arc::clone(&self.log),
+            keys: Mutex::default(),
+        });
+        let names = Arc::clone(&settle);
+        let deliveries = subscription.deliveries.map(move |mut delivery| {
+            if let Ok(message) = &delivery.message {
+                names.name(&delivery.tag, (message.batch, message.index));
+                if message.job_type == MALFORMED {
+                    delivery.message = Err(Malformed("on purpose".into()));
+                } else if message.job_type == SUSPECT && !message.isolated {
+                    delivery.redeliveries = SUSPECT_AFTER;
+                }
+            }
+            delivery
+        });
+        Subscription {
+            deliveries: deliveries.boxed(),
+            settle,
+        }
     }
 }
 
@@ -107,26 +141,11 @@ impl Broker for Watched {
     }
 
     async fn consume_items(&self, pool: &Pool, prefetch: u16) -> Result<Subscription<ItemMessage>> {
-        let subscription = self.inner.consume_items(pool, prefetch).await?;
-        let settle = Arc::new(WatchedSettle {
-            inner: subscription.settle,
-            log: Arc::clone(&self.log),
-            keys: Mutex::default(),
-        });
-        let names = Arc::clone(&settle);
-        let deliveries = subscription.deliveries.map(move |mut delivery| {
-            if let Ok(message) = &delivery.message {
-                names.name(&delivery.tag, (message.batch, message.index));
-                if message.job_type == MALFORMED {
-                    delivery.message = Err(Malformed("on purpose".into()));
-                }
-            }
-            delivery
-        });
-        Ok(Subscription {
-            deliveries: deliveries.boxed(),
-            settle,
-        })
+        Ok(self.watch(self.inner.consume_items(pool, prefetch).await?))
+    }
+
+    async fn consume_isolated(&self, pool: &Pool) -> Result<Subscription<ItemMessage>> {
+        Ok(self.watch(self.inner.consume_isolated(pool).await?))
     }
 
     async fn consume_reports(&self, shard: Shard, prefetch: u16) -> Result<Subscription<Report>> {

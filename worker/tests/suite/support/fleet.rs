@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::message::{ItemMessage, ItemReport, Report, Verdict};
-use flotilla_core::ports::Objects;
 use flotilla_core::ports::broker::{Broker, Queue, Topology};
+use flotilla_core::ports::{Objects, Progress};
 use flotilla_core::shard::Shard;
 use flotilla_core::worker::WorkerStatus;
 use flotilla_core::{
@@ -18,13 +18,15 @@ use futures_util::StreamExt;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::broker::Watched;
+use super::broker::{SUSPECT, Watched};
+use super::progress::Board;
 
 pub(crate) const SHARDS: u16 = 2;
 
 /// Everything around one worker.
 pub(crate) struct Fleet {
     pub(crate) broker: Arc<Watched>,
+    pub(crate) progress: Arc<Board>,
     pub(crate) objects: Objects,
     pub(crate) probe: Arc<Probe>,
     pub(crate) shutdown: Shutdown,
@@ -44,6 +46,7 @@ impl Fleet {
         .await;
         let fleet = Self {
             broker,
+            progress: Board::new(),
             objects: Objects::new(Arc::new(object_store::memory::InMemory::new())),
             probe: Arc::default(),
             shutdown: Shutdown::new(),
@@ -70,7 +73,9 @@ impl Fleet {
             pools: vec![pool("default"), pool("gpu")],
             concurrency: 4,
             shards: SHARDS,
-            handlers: Registry::default().with("probe", Arc::clone(&self.probe) as Arc<dyn Handler>),
+            handlers: Registry::default()
+                .with("probe", Arc::clone(&self.probe) as Arc<dyn Handler>)
+                .with(SUSPECT, Arc::clone(&self.probe) as Arc<dyn Handler>),
             heartbeat: Duration::from_millis(20),
             ..Config::default()
         }
@@ -80,6 +85,7 @@ impl Fleet {
     pub(crate) fn start(&self, config: Config) -> JoinHandle<Option<Result<(), Error>>> {
         let deps = Deps {
             broker: Arc::clone(&self.broker) as Arc<dyn Broker>,
+            progress: Arc::clone(&self.progress) as Arc<dyn Progress>,
             objects: self.objects.clone(),
             clock: Arc::new(SystemClock),
             trace: Arc::clone(&self.trace),
@@ -110,6 +116,21 @@ impl Fleet {
         all.collect()
     }
 
+    /// The verdicts on items so far, by index, in the order in which they were reported.
+    pub(crate) fn verdicts(&self) -> Vec<(u32, Verdict)> {
+        let outcomes = self.outcomes().into_iter();
+        outcomes.map(|(_, one)| (one.index, one.verdict)).collect()
+    }
+
+    /// Waits until there are so many verdicts.
+    pub(crate) async fn judged(&self, verdicts: usize) -> Vec<(u32, Verdict)> {
+        super::eventually("items to be reported", || {
+            let seen = self.verdicts();
+            (seen.len() >= verdicts).then_some(seen)
+        })
+        .await
+    }
+
     /// Heartbeats so far.
     pub(crate) fn heartbeats(&self) -> Vec<(Shard, WorkerStatus)> {
         let seen = self.seen.lock().unwrap();
@@ -117,6 +138,11 @@ impl Fleet {
             .iter()
             .filter_map(|(shard, report)| Some((*shard, report.heartbeat.clone()?)));
         all.collect()
+    }
+
+    /// Waits until so many items run or have run.
+    pub(crate) async fn started(&self, items: usize) {
+        super::eventually("items to run", || (self.probe.started() >= items).then_some(())).await;
     }
 
     /// Messages that wait in the work queue of the default pool.

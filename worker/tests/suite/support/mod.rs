@@ -2,7 +2,9 @@
 
 pub(crate) mod broker;
 pub(crate) mod fleet;
+pub(crate) mod progress;
 
+use std::future::pending;
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,21 +29,29 @@ pub(crate) fn message(index: u32, input: &str, timeout: Duration) -> ItemMessage
         job_type: "test".into(),
         pool: Pool::default(),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+        epoch: 0,
+        isolated: false,
+        callback: None,
         input: Json::parse(input).unwrap(),
     }
 }
 
 /// Makes an attempt as a worker does.
+pub(crate) async fn judge(handler: &dyn Handler, message: &ItemMessage) -> Verdict {
+    let (item, shutdown) = (ItemContext::new(message), Shutdown::new());
+    let attempt = attempt(handler, &item, &message.input, pending(), &shutdown);
+    attempt.await.unwrap()
+}
+
+/// The output of an attempt, or its error, whether or not another attempt may help.
 pub(crate) async fn run_within(
     handler: &dyn Handler,
     input: &str,
     timeout: Duration,
 ) -> Result<String, ItemError> {
-    let message = message(12, input, timeout);
-    let item = ItemContext::new(&message);
-    match attempt(handler, &item, &message.input, &Shutdown::new()).await {
-        Some(Verdict::Done(Output::Inline(output))) => Ok(output.as_str().to_owned()),
-        Some(Verdict::Fail(error)) => Err(error),
+    match judge(handler, &message(12, input, timeout)).await {
+        Verdict::Done(Output::Inline(output)) => Ok(output.as_str().to_owned()),
+        Verdict::Fail(error) | Verdict::Retry { error, .. } => Err(error),
         other => panic!("unexpected {other:?}"),
     }
 }
@@ -49,6 +59,15 @@ pub(crate) async fn run_within(
 /// The same, with a timeout that only a hanging handler reaches.
 pub(crate) async fn run(handler: &dyn Handler, input: &str) -> Result<String, ItemError> {
     run_within(handler, input, PATIENCE).await
+}
+
+/// True where another attempt at an item with `input` may help; it must fail.
+pub(crate) async fn may_pass(handler: &dyn Handler, input: &str) -> bool {
+    match judge(handler, &message(12, input, PATIENCE)).await {
+        Verdict::Retry { .. } => true,
+        Verdict::Fail(_) => false,
+        other => panic!("unexpected {other:?}"),
+    }
 }
 
 /// The message of an attempt that must fail in this way.
