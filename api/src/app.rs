@@ -3,9 +3,11 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use flotilla_core::{Batch, Space};
-use tokio::sync::Semaphore;
+use flotilla_core::item::{Item, ItemFilter};
+use flotilla_core::{Batch, BatchId, ItemIndex, Space};
+use tokio::sync::{OnceCell, Semaphore};
 
+use crate::callbacks::Key;
 use crate::config::Config;
 use crate::deps::Deps;
 use crate::problem::{Kind, Problem};
@@ -19,6 +21,7 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     /// A permit per upload that may be read.
     pub(crate) uploads: Arc<Semaphore>,
+    callback_key: OnceCell<Key>,
 }
 
 impl App {
@@ -28,6 +31,7 @@ impl App {
             deps,
             config,
             uploads,
+            callback_key: OnceCell::new(),
         }))
     }
 
@@ -37,17 +41,41 @@ impl App {
             Ok(id) => self.deps.store.batch(space, id).await?,
             Err(_) => None,
         };
-        found.ok_or_else(|| {
-            let id: String = id.chars().take(80).collect();
-            Problem::new(
-                Kind::UnknownBatch,
-                format!(
-                    "there is no batch {id:?} in the space {space:?}",
-                    space = space.as_str()
-                ),
-            )
-        })
+        found.ok_or_else(|| unknown_batch(space, id))
     }
+
+    /// An item, where it exists.
+    pub(crate) async fn item(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        index: ItemIndex,
+    ) -> Result<Option<Item>, Problem> {
+        let next = ItemFilter {
+            state: None,
+            after: index.checked_sub(1),
+        };
+        let items = self.deps.store.items(space, batch, &next, 1).await?;
+        Ok(items.into_iter().find(|item| item.index == index))
+    }
+
+    /// What callbacks are verified with: the same for every process.
+    pub(crate) async fn callback_key(&self) -> Result<&Key, Problem> {
+        let secret = || async { self.deps.store.secret().await.map(Key::new) };
+        Ok(self.callback_key.get_or_try_init(secret).await?)
+    }
+}
+
+/// The answer where a space has no such batch.
+pub(crate) fn unknown_batch(space: &Space, id: &str) -> Problem {
+    let id: String = id.chars().take(80).collect();
+    Problem::new(
+        Kind::UnknownBatch,
+        format!(
+            "there is no batch {id:?} in the space {space:?}",
+            space = space.as_str()
+        ),
+    )
 }
 
 impl Deref for App {

@@ -34,6 +34,8 @@ pub struct Config {
     pub drain: Duration,
     /// Bytes of inputs and outputs in one page of items, at most (one item may be longer). Default 8 MiB.
     pub page_bytes: usize,
+    /// Longer outputs of items that are completed by callback go to object storage: as workers do. Default 32 KiB.
+    pub inline_output_bytes: usize,
 }
 
 impl Default for Config {
@@ -53,6 +55,7 @@ impl Default for Config {
             request_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(25),
             page_bytes: 8 << 20,
+            inline_output_bytes: 32 << 10,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use flotilla_core::job_type::JobTypes;
+use flotilla_core::limits::Ceilings;
 use flotilla_core::ports::{Broker, Objects, Progress, Store};
 use flotilla_core::{Clock, Ids, Propagator, Tasks};
 use tokio::sync::Notify;
@@ -21,13 +22,15 @@ pub struct Deps {
     pub broker: Option<Arc<dyn Broker>>,
     /// What batches may ask for.
     pub job_types: Arc<JobTypes>,
+    /// What spaces and job types may have in flight: to explain why a batch waits.
+    pub ceilings: Arc<Ceilings>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes the ids of batches and requests.
     pub ids: Arc<Ids>,
     /// Where uploads run: they outlive a request that is dropped, to clean up after it.
     pub tasks: Tasks,
-    /// Notified when a batch was sealed, so that the publisher in this process starts at once.
+    /// Notified when a batch was sealed or steered, so that the publisher in this process starts at once.
     pub wake: Arc<Notify>,
     /// Connects requests with the traces of their callers.
     pub trace: Arc<dyn Propagator>,

@@ -3,6 +3,8 @@
 //! * [`serve`] accepts connections and ends them in order; [`router`] is the API itself.
 //! * Each endpoint has a file under `endpoints`, what it answers a type under `views`, apart from the domain.
 //! * `intake` takes uploads of any length in with memory that is bounded by [`Config`].
+//! * `steer` does something to a batch, once, and shows it at once; `actor` says who does it.
+//! * `callbacks` completes items that wait, by a signed URL.
 //! * `space` says whose request it is. Every query is scoped by it.
 //! * `problem` is the one error type: every error of every kind is a problem document (RFC 9457) at the end.
 //! * The OpenAPI document is made from the declarations of the routes: see [`openapi`].
@@ -13,10 +15,14 @@
 //! add it to its group in `router.rs`. Tests compare the document with the router and check the isolation of spaces on
 //! every path of it.
 
+mod actor;
 mod app;
+mod callbacks;
 mod config;
+mod dead_letters;
 mod deps;
 mod endpoints;
+mod fields;
 mod intake;
 mod live;
 mod openapi;
@@ -27,9 +33,11 @@ pub mod publisher;
 mod router;
 mod serve;
 mod space;
+mod steer;
 mod telemetry;
 mod views;
 
+pub use callbacks::Callbacks;
 pub use config::Config;
 pub use deps::Deps;
 pub use openapi::openapi;

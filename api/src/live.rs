@@ -1,7 +1,9 @@
-//! What only the live view knows: how many items run. Best effort, because the store's counts are right without it.
+//! The live view: what only it knows, which is how many items run, and what it is to show. Best effort, because the
+//! store is right without it.
 
 use std::time::Duration;
 
+use flotilla_core::snapshot::Snapshot;
 use flotilla_core::{Batch, BatchId};
 use tokio::time::timeout;
 
@@ -27,5 +29,27 @@ pub(crate) async fn overlay(app: &App, batches: &mut [Batch]) {
         }
         Ok(Err(error)) => tracing::debug!(error = error.chain(), "answering without live progress"),
         Err(_) => tracing::debug!("answering without live progress: no answer in time"),
+    }
+}
+
+/// How long it may take to show a change.
+const SHOW_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Shows a batch that was changed to whoever watches, workers among them. The scheduler will, too: nothing is lost where
+/// this fails.
+pub(crate) async fn show(app: &App, batch: &Batch) {
+    let progress = &app.deps.progress;
+    let shown = timeout(SHOW_PATIENCE, async {
+        // How many items run is not changed by this.
+        let known = progress.read(&[batch.id]).await?;
+        let running = known.into_iter().flatten().next();
+        let running = running.map_or(0, |snapshot| snapshot.counts.processing);
+        let snapshot = Snapshot::of(batch, running, app.deps.clock.now());
+        progress.publish(&[snapshot]).await
+    });
+    match shown.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(error = error.chain(), "can't show a changed batch as progress"),
+        Err(_) => tracing::warn!("can't show a changed batch as progress: no answer in time"),
     }
 }

@@ -18,7 +18,10 @@ use crate::app::App;
 use crate::config::Config;
 use crate::deps::Deps;
 use crate::endpoints::{
-    batch_result, create_batch, get_batch, get_item, healthz, job_types, list_batches, list_items, readyz,
+    append_items, batch_errors, batch_explain, batch_history, batch_result, cancel_batch, change_batch,
+    complete_callback, create_batch, dead_letter_groups, delete_batch, discard_dead_letters, get_batch,
+    get_dead_letter, get_item, healthz, job_types, list_batches, list_dead_letters, list_items, list_workers,
+    pause_batch, readyz, redrive_dead_letters, resume_batch, retry_batch, run_batch, seal_batch,
 };
 use crate::openapi;
 use crate::problem::{Kind, Problem, respond};
@@ -55,18 +58,49 @@ pub(crate) fn documented() -> OpenApi {
 }
 
 fn uploads() -> OpenApiRouter<App> {
-    OpenApiRouter::default().routes(routes!(create_batch::create_batch))
+    OpenApiRouter::default()
+        .routes(routes!(create_batch::create_batch))
+        .routes(routes!(append_items::append_items))
 }
 
 fn quick() -> OpenApiRouter<App> {
-    OpenApiRouter::default()
-        .routes(routes!(list_batches::list_batches))
-        .routes(routes!(get_batch::get_batch))
-        .routes(routes!(list_items::list_items))
-        .routes(routes!(get_item::get_item))
-        .routes(routes!(batch_result::batch_result))
+    batches()
+        .merge(dead_letters())
+        .routes(routes!(complete_callback::complete_callback))
+        .routes(routes!(list_workers::list_workers))
         .routes(routes!(job_types::job_types))
         .routes(routes!(openapi::openapi_json))
+}
+
+fn batches() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list_batches::list_batches))
+        .routes(routes!(
+            get_batch::get_batch,
+            change_batch::change_batch,
+            delete_batch::delete_batch
+        ))
+        .routes(routes!(list_items::list_items))
+        .routes(routes!(get_item::get_item))
+        .routes(routes!(seal_batch::seal_batch))
+        .routes(routes!(run_batch::run_batch))
+        .routes(routes!(pause_batch::pause_batch))
+        .routes(routes!(resume_batch::resume_batch))
+        .routes(routes!(cancel_batch::cancel_batch))
+        .routes(routes!(retry_batch::retry_batch))
+        .routes(routes!(batch_history::batch_history))
+        .routes(routes!(batch_explain::batch_explain))
+        .routes(routes!(batch_errors::batch_errors))
+        .routes(routes!(batch_result::batch_result))
+}
+
+fn dead_letters() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list_dead_letters::list_dead_letters))
+        .routes(routes!(dead_letter_groups::dead_letter_groups))
+        .routes(routes!(get_dead_letter::get_dead_letter))
+        .routes(routes!(redrive_dead_letters::redrive_dead_letters))
+        .routes(routes!(discard_dead_letters::discard_dead_letters))
 }
 
 fn probes() -> OpenApiRouter<App> {

@@ -46,6 +46,7 @@ async fn deps(folder: &std::path::Path) -> Deps {
         objects: Objects::new(Arc::new(InMemory::new())),
         broker: None,
         job_types: Arc::new(JobTypes::builtin()),
+        ceilings: Arc::default(),
         ids: Arc::new(Ids::new(Arc::clone(&clock))),
         clock,
         tasks: Tasks::new(Shutdown::new()),

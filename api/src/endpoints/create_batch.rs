@@ -1,7 +1,6 @@
 //! `POST /v1/batches`
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -10,18 +9,15 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use flotilla_core::Batch;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::intake::body::{BodyReader, Feeder};
+use crate::intake::receive::{receive, turn};
 use crate::intake::submit::{Accepted, Submission, submit};
 use crate::intake::{Format, Options, body, headers};
 use crate::live;
-use crate::problem::{Kind, Problem, ProblemDocument};
+use crate::problem::{Problem, ProblemDocument};
 use crate::space::{Caller, SpaceParam};
 use crate::views::BatchView;
 
@@ -46,6 +42,32 @@ pub(crate) struct NewBatch {
     /// The most items in flight at once, over the whole fleet.
     #[schema(minimum = 1)]
     concurrency: Option<u32>,
+    /// The most items dispatched per second, over the whole fleet.
+    #[schema(exclusive_minimum = 0)]
+    rate_per_s: Option<f64>,
+    /// When it starts: `auto` (as soon as it is stored), `manual` (with `POST …/run`), a time, or `open`: it takes more
+    /// items with `POST …/items` and starts with `POST …/seal`.
+    #[schema(required = false, default = "auto", example = "2026-12-31T22:00:00Z")]
+    start: String,
+    /// How often an item is attempted. Without it, as the job type says.
+    #[schema(minimum = 1, maximum = 1000)]
+    max_attempts: Option<u16>,
+    /// The most time that one attempt may take: a text like `30s`, or seconds. Without it, as the job type says.
+    #[schema(example = "30s")]
+    timeout: Option<String>,
+    /// How long an item rests between two attempts. Without it, as the job type says.
+    backoff: Option<NewBackoff>,
+    /// How long an item may wait for a callback: a text like `2h`, or seconds. Without it, as the job type says.
+    #[schema(example = "2h")]
+    callback_timeout: Option<String>,
+    /// When it fails, where it has not ended by then.
+    #[schema(format = DateTime)]
+    deadline: Option<String>,
+    /// When so many items failed that something must be wrong.
+    failure_threshold: Option<NewThreshold>,
+    /// So many items run first; then the batch is paused until somebody resumes it.
+    #[schema(minimum = 1)]
+    canary: Option<u32>,
     /// Anything to find again: kept and shown as submitted.
     #[schema(value_type = Option<Object>)]
     metadata: Option<()>,
@@ -54,10 +76,42 @@ pub(crate) struct NewBatch {
     items: (),
 }
 
+/// How long an item rests between two attempts: at random, up to a bound that doubles with each attempt.
+#[derive(ToSchema)]
+#[schema(as = Backoff)]
+#[expect(dead_code, reason = "describes the body, which is parsed as it streams")]
+struct NewBackoff {
+    /// The bound after the first attempt: a text like `1s`, or seconds.
+    #[schema(example = "1s")]
+    initial: Option<String>,
+    /// It never grows over this.
+    #[schema(example = "5m")]
+    max: Option<String>,
+}
+
+/// When so many items failed that something must be wrong. Needs `count`, `percent`, or both; either one is enough.
+#[derive(ToSchema)]
+#[schema(as = NewFailureThreshold)]
+#[expect(dead_code, reason = "describes the body, which is parsed as it streams")]
+struct NewThreshold {
+    /// More failed items than this.
+    count: Option<u32>,
+    /// More than this share of the items that ended.
+    #[schema(minimum = 0, maximum = 100)]
+    percent: Option<f64>,
+    /// The share says nothing before so many items have ended.
+    #[schema(required = false, default = 100)]
+    min_sample: u32,
+    /// What happens then: `pause` or `fail`.
+    #[schema(required = false, default = "pause")]
+    action: String,
+}
+
 /// Creates a batch and starts it.
 ///
 /// The items come as `items` of a JSON object, or alone as NDJSON (one JSON value per line) or CSV (a row of names, then
-/// one item per row); then the other fields of `NewBatch` are query parameters, `metadata` as JSON text. The body may
+/// one item per row); then the other fields of `NewBatch` are query parameters, `metadata`, `backoff` and
+/// `failure_threshold` as JSON text. The body may
 /// be of any length. Either all of it is accepted, or nothing.
 #[utoipa::path(
     post,
@@ -93,7 +147,8 @@ pub(crate) async fn create_batch(
         Ok(submission) => {
             // Dropped with this future when the client is gone.
             let _present = gone.drop_guard();
-            run(&app, submission, feeder, reader).await?
+            let submitting = submit(app.clone(), submission, reader);
+            receive(&app, submitting, feeder).await?
         }
         Err(problem) => {
             // A client that waits to be told to continue sends nothing.
@@ -117,13 +172,13 @@ async fn prepare(
     let format = Format::of(&parts.headers)?;
     let key = headers::idempotency_key(&parts.headers)?;
     headers::check_length(&parts.headers, app.config.max_upload_bytes)?;
-    let mut options = Options::new(Arc::clone(&app.deps.job_types), space);
+    let mut options = Options::new(Arc::clone(&app.deps.job_types), space, app.deps.clock.now());
     let query = parts.uri.query().unwrap_or_default();
     if format == Format::Json {
         Options::refuse_query(query)?;
     } else {
         options.set_query(query)?;
-        options.require_job_type()?;
+        options.check_complete()?;
     }
     Ok(Submission {
         format,
@@ -133,31 +188,6 @@ async fn prepare(
         permit: turn(app).await?,
         gone,
     })
-}
-
-/// Feeds the body to a submission until either ends.
-async fn run(
-    app: &App,
-    submission: Submission,
-    mut feeder: Feeder,
-    reader: BodyReader,
-) -> Result<Accepted, Problem> {
-    let submitting = submit(app.clone(), submission, reader).instrument(Span::current());
-    let mut submitting = app.deps.tasks.spawn("upload", submitting);
-    let ended = tokio::select! {
-        ended = &mut submitting => Some(ended),
-        () = feeder.feed() => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => submitting.await,
-    };
-    // Not through where the body was refused or not needed.
-    feeder.linger(app.config.linger).await;
-    match ended {
-        Ok(Some(answer)) => answer,
-        Ok(None) | Err(_) => Err(Problem::internal("an upload panicked")),
-    }
 }
 
 async fn respond(app: &App, accepted: Accepted) -> Response {
@@ -179,22 +209,6 @@ async fn respond(app: &App, accepted: Accepted) -> Response {
             .insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }
     response
-}
-
-/// Waits until another upload may be read.
-async fn turn(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
-    let turn = Arc::clone(&app.uploads).acquire_owned();
-    match timeout(app.config.upload_wait, turn).await {
-        Ok(Ok(permit)) => Ok(permit),
-        _ => Err(Problem::new(
-            Kind::TooManyUploads,
-            format!(
-                "{} uploads are being read already; try again",
-                app.config.concurrent_uploads
-            ),
-        )
-        .retry_after(Duration::from_secs(5))),
-    }
 }
 
 #[cfg(test)]

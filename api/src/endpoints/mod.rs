@@ -1,11 +1,30 @@
 //! One endpoint per file.
 
+pub(crate) mod append_items;
+pub(crate) mod batch_errors;
+pub(crate) mod batch_explain;
+pub(crate) mod batch_history;
 pub(crate) mod batch_result;
+pub(crate) mod cancel_batch;
+pub(crate) mod change_batch;
+pub(crate) mod complete_callback;
 pub(crate) mod create_batch;
+pub(crate) mod dead_letter_groups;
+pub(crate) mod delete_batch;
+pub(crate) mod discard_dead_letters;
 pub(crate) mod get_batch;
+pub(crate) mod get_dead_letter;
 pub(crate) mod get_item;
 pub(crate) mod healthz;
 pub(crate) mod job_types;
 pub(crate) mod list_batches;
+pub(crate) mod list_dead_letters;
 pub(crate) mod list_items;
+pub(crate) mod list_workers;
+pub(crate) mod pause_batch;
 pub(crate) mod readyz;
+pub(crate) mod redrive_dead_letters;
+pub(crate) mod resume_batch;
+pub(crate) mod retry_batch;
+pub(crate) mod run_batch;
+pub(crate) mod seal_batch;

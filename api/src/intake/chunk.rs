@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::problem::{Kind, Problem};
 
 /// A chunk that is not full is passed on after so long, so that a slow upload does not look abandoned.
-const MAX_AGE: Duration = Duration::from_secs(60);
+pub(super) const MAX_AGE: Duration = Duration::from_secs(60);
 
 /// Items that are stored together.
 #[derive(Debug, Default)]
@@ -26,7 +26,10 @@ pub(crate) struct Chunk {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) item_bytes: usize,
+    /// Items of a batch.
     pub(crate) items: u32,
+    /// Items that the batch has already.
+    pub(crate) held: u32,
     pub(crate) chunk_items: usize,
     pub(crate) chunk_bytes: usize,
 }
@@ -36,6 +39,7 @@ impl From<&Config> for Limits {
         Self {
             item_bytes: config.max_item_bytes,
             items: config.max_items.min(flotilla_core::ids::MAX_ITEMS),
+            held: 0,
             chunk_items: config.chunk_items,
             chunk_bytes: config.chunk_bytes,
         }
@@ -79,10 +83,14 @@ impl<'a> Chunker<'a> {
         if input.len() > self.limits.item_bytes {
             return Err(self.too_large());
         }
-        if self.next >= self.limits.items {
+        if self.next >= self.limits.items.saturating_sub(self.limits.held) {
+            let held = match self.limits.held {
+                0 => String::new(),
+                held => format!(", and this one has {held} already"),
+            };
             return Err(Problem::new(
                 Kind::TooManyItems,
-                format!("a batch holds at most {} items", self.limits.items),
+                format!("a batch holds at most {} items{held}", self.limits.items),
             )
             .with("limit", self.limits.items)
             .with("item", self.next));
@@ -149,6 +157,7 @@ pub(crate) mod tests {
     pub(crate) const LIMITS: Limits = Limits {
         item_bytes: 1_000,
         items: 50,
+        held: 0,
         chunk_items: 3,
         chunk_bytes: 2_000,
     };

@@ -7,7 +7,7 @@ use flotilla_core::Json;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::gauge::Gauge;
-use super::{Chunker, FIELDS, Options, Parsed, read_failed};
+use super::{Chunker, Options, Parsed, read_failed};
 use crate::problem::{Kind, Problem};
 
 /// The longest field other than `items`, with its name.
@@ -38,7 +38,7 @@ pub(crate) fn parse(body: impl Read, options: Options, chunker: Chunker<'_>) -> 
         )
         .with("field", "items"));
     }
-    upload.options.require_job_type()?;
+    upload.options.check_complete()?;
     let rest = upload.chunker.take(upload.options.space.clone());
     Ok(Parsed {
         rest,
@@ -110,7 +110,7 @@ impl<'de> Visitor<'de> for &mut Upload<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with `job_type` and `items` (items alone can be sent as application/x-ndjson)")
+        f.write_str("an object with `items` (items alone can be sent as application/x-ndjson)")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
@@ -123,7 +123,7 @@ impl<'de> Visitor<'de> for &mut Upload<'_> {
                 map.next_value_seed(ItemsSeed(self))?;
                 self.items = Items::Read;
             } else {
-                if !FIELDS.contains(&&*field) {
+                if !self.options.knows(&field) {
                     // Refused by its name: its value is of no interest.
                     let refused = self.options.set(&field, &Json::null());
                     return Err(self.stop(

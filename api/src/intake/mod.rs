@@ -14,6 +14,7 @@
 //! submission, which outlives the request. Should even that fail (a power cut), the batch stays open, which dispatches
 //! nothing, until the scheduler removes it.
 
+pub(crate) mod append;
 pub(crate) mod body;
 mod chunk;
 mod csv;
@@ -24,12 +25,15 @@ pub(crate) mod headers;
 mod json;
 mod ndjson;
 mod options;
+pub(crate) mod receive;
 pub(crate) mod submit;
-mod writes;
+pub(crate) mod writes;
 
 pub(crate) use chunk::{Chunk, Chunker, Limits};
 pub(crate) use format::Format;
-pub(crate) use options::{FIELDS, Options};
+#[cfg(test)]
+pub(crate) use options::FIELDS;
+pub(crate) use options::{Options, checks};
 
 use std::io::{Cursor, Read, Result as IoResult};
 

@@ -4,24 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flotilla_core::ports::store::{NewBatch, Opened};
-use flotilla_core::snapshot::Snapshot;
 use flotilla_core::{Batch, BatchId, BatchState, Space};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::body::BodyReader;
-use super::{Chunk, Format, Limits, Options, Parsed, parse, writes};
+use super::receive::start_parser;
+use super::{Chunk, Format, Limits, Options, Parsed, writes};
 use crate::app::App;
+use crate::live;
 use crate::problem::{Kind, Problem};
 
-/// Chunks between the parser and the store.
-const CHUNKS: usize = 2;
 /// How long cleaning up may take where the process is about to end.
 const ABORT_PATIENCE: Duration = Duration::from_secs(3);
-/// How long the first snapshot may take.
-const SNAPSHOT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a client wants to submit.
 pub(crate) struct Submission {
@@ -113,7 +109,8 @@ impl Upload {
         {
             return Ok(Accepted::Replayed(batch));
         }
-        let (mut chunks, parsing) = self.start_parser(format, options, permit, body);
+        let limits = Limits::from(&self.app.config);
+        let (mut chunks, parsing) = start_parser(format, options, limits, permit, body);
         while let Some(chunk) = chunks.recv().await {
             if let Some(batch) = self.store(chunk).await? {
                 return Ok(Accepted::Replayed(batch));
@@ -123,24 +120,6 @@ impl Upload {
             .await
             .map_err(|error| Problem::internal(&format!("the parser of an upload: {error}")))??;
         self.finish(parsed, &gone, traceparent).await
-    }
-
-    fn start_parser(
-        &self,
-        format: Format,
-        options: Options,
-        permit: OwnedSemaphorePermit,
-        body: BodyReader,
-    ) -> (mpsc::Receiver<Chunk>, JoinHandle<Result<Parsed, Problem>>) {
-        let (tx, chunks) = mpsc::channel(CHUNKS);
-        let limits = Limits::from(&self.app.config);
-        // Ends by itself: when the body does, or when nobody takes its chunks any more.
-        let parsing = spawn_blocking(move || {
-            let _permit = permit;
-            let mut emit = |chunk| tx.blocking_send(chunk).map_err(|_| Problem::disconnected());
-            parse(format, body, options, limits, &mut emit)
-        });
-        (chunks, parsing)
     }
 
     /// Opens the batch, or answers the one that has the key already.
@@ -158,7 +137,7 @@ impl Upload {
             return Ok(None);
         };
         self.space = None;
-        if batch.state == BatchState::Open {
+        if is_upload(&batch) {
             return Err(in_progress());
         }
         Ok(Some(*batch))
@@ -172,8 +151,7 @@ impl Upload {
             return Ok(Some(batch));
         }
         if !chunk.items.is_empty() {
-            let space = self.space.clone().unwrap_or_default();
-            writes::append(&*self.app.deps.store, &space, self.id, self.stored, &chunk.items).await?;
+            writes::append(&*self.app.deps.store, self.id, self.stored, &chunk.items).await?;
             self.stored += u32::try_from(chunk.items.len()).unwrap_or(u32::MAX);
         }
         Ok(None)
@@ -187,6 +165,7 @@ impl Upload {
     ) -> Result<Accepted, Problem> {
         let Parsed { rest, options } = parsed;
         let wanted = options.space.clone().unwrap_or_default();
+        let stays_open = options.stays_open();
         let spec = options.into_spec(traceparent)?;
         if let Some(batch) = self.store(rest).await? {
             return Ok(Accepted::Replayed(batch));
@@ -198,22 +177,21 @@ impl Upload {
             return Err(Problem::disconnected());
         }
         let deps = &self.app.deps;
-        let batch = writes::seal(&*deps.store, &*deps.clock, &space, self.id, &spec).await?;
+        let (store, clock) = (&*deps.store, &*deps.clock);
+        let batch = if stays_open {
+            writes::keep_open(store, clock, &space, self.id, &spec).await?
+        } else {
+            writes::seal(store, clock, &space, self.id, &spec).await?
+        };
         deps.wake.notify_one();
-        self.announce(&batch).await;
+        live::show(&self.app, &batch).await;
         Ok(Accepted::New(batch))
     }
+}
 
-    /// Shows the batch to whoever watches. The scheduler will, too: nothing is lost where this fails.
-    async fn announce(&self, batch: &Batch) {
-        let deps = &self.app.deps;
-        let snapshot = Snapshot::of(batch, 0, deps.clock.now());
-        match timeout(SNAPSHOT_PATIENCE, deps.progress.publish(&[snapshot])).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = error.chain(), "can't show a new batch as progress"),
-            Err(_) => tracing::warn!("can't show a new batch as progress: no answer in time"),
-        }
-    }
+/// True for a batch that was not accepted yet: one that stays open says what it is to do.
+fn is_upload(batch: &Batch) -> bool {
+    batch.state == BatchState::Open && batch.spec.job_type.is_empty()
 }
 
 fn in_progress() -> Problem {

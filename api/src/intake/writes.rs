@@ -9,6 +9,7 @@ use std::time::Duration;
 use flotilla_core::batch::BatchSpec;
 use flotilla_core::item::NewItem;
 use flotilla_core::ports::Store;
+use flotilla_core::ports::store::Appending;
 use flotilla_core::{Batch, BatchId, BatchState, Clock, Error, ErrorKind, ItemIndex, Result, Space};
 use tokio::time::sleep;
 
@@ -21,7 +22,7 @@ const WAITS: [Duration; 4] = [
 ];
 
 /// Repeats `write` while the store is away. The flag tells whether it may have happened before the last answer.
-async fn repeat<T, F>(what: &'static str, mut write: impl FnMut() -> F) -> (Result<T>, bool)
+pub(crate) async fn repeat<T, F>(what: &'static str, mut write: impl FnMut() -> F) -> (Result<T>, bool)
 where
     F: Future<Output = Result<T>>,
 {
@@ -40,7 +41,6 @@ where
 /// Appends a chunk.
 pub(crate) async fn append(
     store: &dyn Store,
-    space: &Space,
     batch: BatchId,
     first: ItemIndex,
     items: &[NewItem],
@@ -48,12 +48,13 @@ pub(crate) async fn append(
     let write = || store.append_items(batch, first, items.to_vec());
     match repeat("store items", write).await {
         (Err(error), true) if error.kind() == ErrorKind::Conflict => {
-            // Either it had happened before the answer was lost, or the store can't take these items.
-            let total = store.batch(space, batch).await?.map(|batch| batch.counts.total);
-            if total == first.checked_add(items.len() as u32) {
-                Ok(())
-            } else {
-                Err(error)
+            // Either it had happened before the answer was lost, or the store can't take these items. If it had,
+            // an append of nothing behind them is fine.
+            let behind = first.saturating_add(items.len() as u32);
+            let probe = || store.append_items(batch, behind, Vec::new());
+            match repeat("look for items", probe).await.0 {
+                Err(other) if other.kind() == ErrorKind::Conflict => Err(error),
+                answer => answer,
             }
         }
         (answer, _) => answer,
@@ -80,6 +81,56 @@ pub(crate) async fn seal(
 async fn sealed_before(store: &dyn Store, space: &Space, batch: BatchId) -> Result<Option<Batch>, Error> {
     let found = store.batch(space, batch).await?;
     Ok(found.filter(|batch| batch.state != BatchState::Open))
+}
+
+/// Makes an upload a batch that stays open.
+pub(crate) async fn keep_open(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    space: &Space,
+    batch: BatchId,
+    spec: &BatchSpec,
+) -> Result<Batch> {
+    let write = || store.keep_open(batch, spec.clone(), clock.now());
+    match repeat("keep a batch open", write).await {
+        (Err(error), true) if error.kind() == ErrorKind::Conflict => {
+            let found = store.batch(space, batch).await?;
+            found.filter(|batch| !batch.spec.job_type.is_empty()).ok_or(error)
+        }
+        (answer, _) => answer,
+    }
+}
+
+/// Lets an append begin.
+pub(crate) async fn begin_append(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    space: &Space,
+    batch: BatchId,
+    patience: Duration,
+) -> Result<Appending> {
+    let write = || store.begin_append(space, batch, patience, clock.now());
+    repeat("begin an append", write).await.0
+}
+
+/// Ends an append that began at `first` and stored `stored` items: keeps all of them, or none.
+pub(crate) async fn end_append(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    space: &Space,
+    (batch, first, stored): (BatchId, ItemIndex, u32),
+    keep: bool,
+) -> Result<Batch> {
+    let write = || store.end_append(batch, first, keep, clock.now());
+    match repeat("end an append", write).await {
+        (Err(error), true) if keep && error.kind() == ErrorKind::Conflict => {
+            // It had happened before the answer was lost, where the batch has all of them.
+            let found = store.batch(space, batch).await?;
+            let total = first.saturating_add(stored);
+            found.filter(|batch| batch.counts.total >= total).ok_or(error)
+        }
+        (answer, _) => answer,
+    }
 }
 
 /// Removes what an upload left. Where that fails too, the scheduler removes it when it has been idle for long enough.

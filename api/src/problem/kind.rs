@@ -35,6 +35,7 @@ kinds! {
     BadRequest BAD_REQUEST "bad-request" "The request can't be understood";
     InvalidParameter BAD_REQUEST "invalid-parameter" "A query parameter is not valid";
     InvalidIdempotencyKey BAD_REQUEST "invalid-idempotency-key" "The Idempotency-Key is not valid";
+    InvalidActor BAD_REQUEST "invalid-actor" "The X-Flotilla-Actor is not valid";
     UnknownField BAD_REQUEST "unknown-field" "There is no such field";
     MissingField BAD_REQUEST "missing-field" "A field is missing";
     InvalidField BAD_REQUEST "invalid-field" "A field has a value that is not allowed";
@@ -47,13 +48,18 @@ kinds! {
     UnknownRoute NOT_FOUND "unknown-route" "There is nothing at this path";
     UnknownBatch NOT_FOUND "unknown-batch" "There is no such batch";
     UnknownItem NOT_FOUND "unknown-item" "There is no such item";
+    UnknownDeadLetter NOT_FOUND "unknown-dead-letter" "There is no such dead letter";
+    UnknownCallback NOT_FOUND "unknown-callback" "There is no such callback";
     NoResultYet NOT_FOUND "no-result-yet" "The batch has no result yet";
     MethodNotAllowed METHOD_NOT_ALLOWED "method-not-allowed" "This path does not take this method";
     UploadTimeout REQUEST_TIMEOUT "upload-timeout" "The upload stood still for too long";
     Conflict CONFLICT "conflict" "The state of the batch does not allow this";
+    AppendInProgress CONFLICT "append-in-progress" "Somebody else is appending to this batch";
     UploadInProgress CONFLICT "upload-in-progress" "A batch with this Idempotency-Key is being uploaded";
+    CallbackGone GONE "callback-gone" "This attempt is over";
     ItemTooLarge PAYLOAD_TOO_LARGE "item-too-large" "An item is too large";
     TooManyItems PAYLOAD_TOO_LARGE "too-many-items" "The batch has too many items";
+    OutputTooLarge PAYLOAD_TOO_LARGE "output-too-large" "The output of an item is too large";
     UploadTooLarge PAYLOAD_TOO_LARGE "upload-too-large" "The body is too large";
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "This content type is not accepted";
     UnsupportedEncoding UNSUPPORTED_MEDIA_TYPE "unsupported-encoding" "This content encoding is not accepted";

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use flotilla_core::ports::store::ActiveBatch;
+use flotilla_core::ports::store::{ActiveBatch, Claim};
 use flotilla_core::{BatchId, Pool};
 use tokio::time::Instant;
 
@@ -42,12 +42,16 @@ impl Drain {
         let mut before = std::mem::take(&mut self.seen);
         let mut settled: HashMap<Pool, u32> = HashMap::new();
         for batch in active {
-            let was = before.remove(&batch.id).map_or(0, |seen| seen.settled);
+            // A batch that was not seen before brings what it ever settled with it: it was paused, say, or behind
+            // others. None of that was settled just now. What was dispatched of it just now counts from here on.
+            let was = before
+                .remove(&batch.id)
+                .map_or(batch.settled, |seen| seen.settled);
             *settled.entry(batch.pool.clone()).or_default() += batch.settled.saturating_sub(was);
             let seen = Seen {
                 pool: batch.pool.clone(),
                 settled: batch.settled,
-                in_flight: batch.in_flight,
+                in_flight: batch.supply.in_flight,
             };
             self.seen.insert(batch.id, seen);
         }
@@ -57,5 +61,56 @@ impl Drain {
         }
         self.at = Some(now);
         elapsed.map(|elapsed| Drained { settled, elapsed })
+    }
+
+    /// These were dispatched: a short batch may be through before it is seen again.
+    pub(super) fn dispatched(&mut self, claims: &[Claim]) {
+        for claim in claims {
+            if let Some(seen) = self.seen.get_mut(&claim.batch) {
+                seen.in_flight = seen.in_flight.saturating_add(claim.items.len() as u32);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::tests::batch;
+    use super::*;
+
+    fn settled(id: u128, settled: u32, in_flight: u32) -> ActiveBatch {
+        ActiveBatch {
+            settled,
+            ..batch(id, "default", in_flight, 10)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_settles_while_it_is_watched_counts() {
+        let mut drain = Drain::default();
+        let mut see = async |batches: &[ActiveBatch]| {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            let drained = drain.observe(batches, Instant::now());
+            drained.map(|drained| drained.settled.values().sum::<u32>())
+        };
+        assert_eq!(
+            see(&[settled(1, 500_000, 10)]).await,
+            None,
+            "nothing to compare with"
+        );
+        assert_eq!(see(&[settled(1, 500_030, 10)]).await, Some(30));
+        assert_eq!(see(&[]).await, Some(10), "what it had in flight has settled");
+        assert_eq!(see(&[]).await, Some(0));
+        assert_eq!(
+            see(&[settled(1, 900_000, 20)]).await,
+            Some(0),
+            "settled while it was not listed"
+        );
+        assert_eq!(see(&[settled(1, 900_007, 20)]).await, Some(7));
+        assert_eq!(
+            see(&[settled(1, 800_000, 20)]).await,
+            Some(0),
+            "failed items run again"
+        );
     }
 }

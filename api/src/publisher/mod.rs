@@ -5,32 +5,42 @@
 //! of publishers share the work: the claim is where they meet, in the database. A publisher that dies leaves claims
 //! whose lease runs out; another one takes them over and publishes them again.
 //!
-//! Turns are driven by wake-ups (a batch was sealed here, an outcome was counted anywhere) with a slow poll as the
-//! safety net, because wake-ups may be lost.
+//! Everything that limits a batch acts here: its concurrency and rate, ceilings over spaces and job types, its state and
+//! its start. The plan respects them so that nothing of the fleet is reserved for what may not go; the claim enforces
+//! them, under locks.
+//!
+//! Turns are driven by wake-ups (a batch was sealed here, an outcome was counted anywhere), by the time at which a retry,
+//! a rate or a start lets more go, and by a slow poll as the safety net, because wake-ups may be lost.
 
 mod drain;
 mod fleet;
 mod plan;
 mod publish;
 mod recover;
+mod rooms;
 mod wake;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flotilla_core::limits::Ceilings;
 use flotilla_core::ports::store::Claim;
 use flotilla_core::ports::{Broker, Progress, Store};
 use flotilla_core::trace::Propagator;
-use flotilla_core::{Clock, Result, Shutdown, Tasks};
-use tokio::sync::{Notify, Semaphore};
+use flotilla_core::{Clock, Pool, Result, Shutdown, Space, Tasks};
+use jiff::Timestamp;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub use recover::recover;
 
 use self::fleet::Fleet;
-use self::plan::Plan;
+use self::plan::{Plan, Sight};
 use self::publish::Publishing;
+use self::rooms::Rooms;
 use self::wake::Wake;
+use crate::callbacks::Callbacks;
 
 /// What the publisher works with.
 #[derive(Clone)]
@@ -47,6 +57,12 @@ pub struct Deps {
     pub wake: Arc<Notify>,
     /// Continues the trace of the batch.
     pub trace: Arc<dyn Propagator>,
+    /// What spaces and job types may have in flight, over all batches.
+    pub ceilings: Arc<Ceilings>,
+    /// How much of a busy fleet a space gets, compared to others. 1 where it is not named.
+    pub weights: Arc<HashMap<Space, u32>>,
+    /// Where items are completed that wait for a callback. Without it, none can.
+    pub callbacks: Option<Callbacks>,
 }
 
 /// How the publisher works.
@@ -56,7 +72,7 @@ pub struct Config {
     pub turn_items: u32,
     /// Bytes of inputs per turn at most, however long the longest input of a batch is.
     pub turn_bytes: u64,
-    /// Turns that may be publishing at once.
+    /// Turns that may be publishing at once, to each pool.
     pub turns_at_once: usize,
     /// How long a claim belongs to this publisher.
     pub lease: Duration,
@@ -90,9 +106,9 @@ pub async fn run(deps: Deps, config: Config, shutdown: Shutdown) -> Result<()> {
     let wake = Wake::start(&deps, &tasks);
     let mut publisher = Publisher {
         publishing: Publishing::new(deps.clone(), config.lease),
-        room: Arc::new(Semaphore::new(config.turns_at_once)),
-        fleet: Fleet::new(Arc::clone(&deps.progress)),
-        plan: Plan::new(config),
+        rooms: Rooms::new(config.turns_at_once, Arc::clone(&deps.wake)),
+        fleet: Fleet::watch(Arc::clone(&deps.progress), Arc::clone(&deps.wake), &tasks),
+        plan: Plan::new(config, Arc::clone(&deps.ceilings), Arc::clone(&deps.weights)),
         wake,
         deps,
         config,
@@ -113,10 +129,17 @@ struct Publisher {
     fleet: Fleet,
     wake: Wake,
     publishing: Publishing,
-    /// One permit per turn that is being published: bounds memory, and slows claiming down to the broker's speed.
-    room: Arc<Semaphore>,
+    rooms: Rooms,
     tasks: Tasks,
     next_take_over: Instant,
+}
+
+/// What a turn came to.
+struct Done {
+    /// Items claimed.
+    items: usize,
+    /// When time alone will let more go.
+    next_at: Option<Timestamp>,
 }
 
 impl Publisher {
@@ -125,7 +148,12 @@ impl Publisher {
             // Before looking, so that a wake-up which comes while looking is not lost.
             let woken = self.wake.listen();
             match self.turn().await {
-                Ok(0) => self.wake.sleep(woken).await,
+                Ok(Done { items: 0, next_at }) => {
+                    let wait = next_at.map(|at| at.duration_since(self.deps.clock.now()));
+                    // Not in the past, where it is a matter of rounding.
+                    let wait = wait.map(|wait| Duration::try_from(wait).unwrap_or_default());
+                    self.wake.sleep(woken, wait).await;
+                }
                 Ok(_) => self.wake.worked().await,
                 Err(error) => {
                     self.wake.failed(&error).await;
@@ -134,37 +162,55 @@ impl Publisher {
         }
     }
 
-    /// Answers how many items it claimed.
-    async fn turn(&mut self) -> Result<usize> {
-        let room = Arc::clone(&self.room).acquire_owned().await;
+    async fn turn(&mut self) -> Result<Done> {
         // Before claiming: it must not end after the lease.
         let deadline = Instant::now() + self.config.lease;
-        let mut claims = self.take_over().await?;
+        let (mut claims, mut next_at) = (self.take_over().await?, None);
         if claims.is_empty() {
-            claims = self.claim().await?;
+            (claims, next_at) = self.claim().await?;
         }
         let items = claims.iter().map(|claim| claim.items.len()).sum();
-        if items > 0 {
+        self.publish(claims, deadline);
+        Ok(Done { items, next_at })
+    }
+
+    /// Each pool apart, so that one whose queue is broken or silent neither holds up another nor repeats its items.
+    fn publish(&mut self, claims: Vec<Claim>, deadline: Instant) {
+        let mut pools: HashMap<Pool, Vec<Claim>> = HashMap::new();
+        for claim in claims {
+            pools.entry(claim.spec.pool.clone()).or_default().push(claim);
+        }
+        for (pool, claims) in pools {
+            let Some(room) = self.rooms.enter(&pool) else {
+                // Taken over for a pool that is stuck. Their new lease will run out, too.
+                tracing::debug!(%pool, claims = claims.len(), "a pool has no room for claims that were taken over");
+                continue;
+            };
             let publishing = self.publishing.clone();
             self.tasks.spawn("publish", async move {
-                publishing.publish(claims, deadline).await;
+                publishing.publish(&pool, claims, deadline).await;
                 drop(room);
             });
         }
-        Ok(items)
     }
 
-    async fn claim(&mut self) -> Result<Vec<Claim>> {
-        let active = self.deps.store.active_batches(self.config.batches).await?;
-        let slots = self.fleet.slots().await;
-        let wants = self.plan.wants(&active, slots, Instant::now());
-        if wants.is_empty() {
-            return Ok(Vec::new());
+    async fn claim(&mut self) -> Result<(Vec<Claim>, Option<Timestamp>)> {
+        let (store, now) = (&self.deps.store, self.deps.clock.now());
+        let ceilings = &self.deps.ceilings;
+        let active = store.active_batches(self.config.batches, ceilings, now).await?;
+        let turn = self.plan.turn(&Sight {
+            active: &active,
+            crews: &self.fleet.crews(),
+            busy: &|pool| !self.rooms.has_room(pool),
+            now,
+            instant: Instant::now(),
+        });
+        if turn.wants.is_empty() {
+            return Ok((Vec::new(), turn.next_at));
         }
-        self.deps
-            .store
-            .claim(&wants, self.config.lease, self.deps.clock.now())
-            .await
+        let claims = store.claim(&turn.wants, ceilings, self.config.lease, now).await?;
+        self.plan.claimed(&claims);
+        Ok((claims, turn.next_at))
     }
 
     async fn take_over(&mut self) -> Result<Vec<Claim>> {

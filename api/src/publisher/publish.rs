@@ -1,13 +1,11 @@
 //! Publishes what was claimed.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
 use flotilla_core::message::ItemMessage;
 use flotilla_core::ports::store::{Claim, ClaimId};
 use flotilla_core::{Pool, Result};
-use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Deps;
@@ -33,23 +31,9 @@ impl Publishing {
         }
     }
 
-    /// Publishes `claims`, whose lease ends at `deadline`, and marks them published. What can't be published in time is
-    /// left to whoever takes the lease over: publishing past it would race with them.
-    pub(super) async fn publish(&self, claims: Vec<Claim>, deadline: Instant) {
-        // Apart, so that a pool whose queue is broken does not repeat the items of another.
-        let mut pools: HashMap<Pool, Vec<Claim>> = HashMap::new();
-        for claim in claims {
-            pools.entry(claim.spec.pool.clone()).or_default().push(claim);
-        }
-        join_all(
-            pools
-                .into_iter()
-                .map(|(pool, claims)| self.publish_to(pool, claims, deadline)),
-        )
-        .await;
-    }
-
-    async fn publish_to(&self, pool: Pool, claims: Vec<Claim>, deadline: Instant) {
+    /// Publishes `claims`, all of one pool, whose lease ends at `deadline`, and marks them published. What can't be
+    /// published in time is left to whoever takes the lease over: publishing past it would race with them.
+    pub(super) async fn publish(&self, pool: &Pool, claims: Vec<Claim>, deadline: Instant) {
         let ids: Vec<ClaimId> = claims.iter().map(|claim| claim.id).collect();
         let items: Vec<ItemMessage> = claims
             .into_iter()
@@ -70,23 +54,25 @@ impl Publishing {
     fn messages(&self, claim: Claim) -> impl Iterator<Item = ItemMessage> + use<> {
         let span = tracing::info_span!("publish", batch = %claim.batch, items = claim.items.len());
         let traceparent = self.deps.trace.carry(&span, claim.spec.traceparent.as_deref());
-        let Claim {
-            batch,
-            space,
-            spec,
-            items,
-            ..
-        } = claim;
+        let now = self.deps.clock.now();
+        let callbacks = self.deps.callbacks.clone();
+        let mut claim = claim;
+        let items = std::mem::take(&mut claim.items);
         items.into_iter().map(move |item| ItemMessage {
-            batch,
+            batch: claim.batch,
             index: item.index,
             attempt: item.attempt,
-            max_attempts: spec.max_attempts,
-            timeout: spec.timeout,
-            space: space.clone(),
-            job_type: spec.job_type.clone(),
-            pool: spec.pool.clone(),
+            max_attempts: item.last_attempt,
+            timeout: claim.spec.timeout,
+            space: claim.space.clone(),
+            job_type: claim.spec.job_type.clone(),
+            pool: claim.spec.pool.clone(),
             traceparent: traceparent.clone(),
+            epoch: claim.epoch,
+            isolated: item.isolated,
+            callback: callbacks
+                .as_ref()
+                .and_then(|callbacks| callbacks.url(&claim, &item, now)),
             input: item.input,
         })
     }

@@ -2,25 +2,36 @@
 
 use std::time::Duration;
 
+use flotilla_core::attempt::Attempt;
+use flotilla_core::message::Verdict;
 use flotilla_core::ports::Store;
 use flotilla_core::ports::store::ClaimId;
-use flotilla_core::{Clock, Result};
+use flotilla_core::{BatchId, Clock, ItemIndex, Result};
 use jiff::{SignedDuration, Timestamp};
 
 /// Batches looked at per round.
 const BATCHES: u32 = 100_000;
 /// Claims ended per round. Each holds up to a turn's items.
 const CLAIMS: u32 = 4;
+/// Attempts told at once.
+const ATTEMPTS: usize = 500;
 
 /// Makes every item that was dispatched and has no outcome due for dispatch again, and removes uploads that nobody can
 /// finish any more. For the start of a process whose broker is volatile: whatever was on its way died with the last
 /// process.
 ///
+/// `running` are the items, with their attempts, that the last process ran when it died, if it did: they may be what it
+/// died of, so they run alone from now on, and fail where that happens again and again.
+///
 /// Answers how many items will be dispatched again.
 ///
 /// # Errors
 /// Those of the store.
-pub async fn recover(store: &dyn Store, clock: &dyn Clock) -> Result<u64> {
+pub async fn recover(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    running: Vec<(BatchId, ItemIndex, u16)>,
+) -> Result<u64> {
     let now = clock.now();
     end_claims(store, now).await?;
     loop {
@@ -32,11 +43,27 @@ pub async fn recover(store: &dyn Store, clock: &dyn Clock) -> Result<u64> {
             store.discard_batch(batch).await?;
         }
     }
-    let mut items = 0;
+    let mut items = running.len() as u64;
+    for lost in running.chunks(ATTEMPTS) {
+        let attempts = lost.iter().map(|&item| lost_with_its_process(item, now));
+        store.record(attempts.collect(), now).await?;
+    }
     for batch in store.watched(Timestamp::MAX, BATCHES).await? {
         items += u64::from(store.redispatch_unsettled(batch.id, now).await?);
     }
     Ok(items)
+}
+
+fn lost_with_its_process((batch, index, attempt): (BatchId, ItemIndex, u16), now: Timestamp) -> Attempt {
+    Attempt {
+        batch,
+        index,
+        attempt,
+        verdict: Verdict::Lost,
+        started_at: now,
+        duration_us: 0,
+        worker: None,
+    }
 }
 
 /// Whoever held a claim is gone with its process, so no lease needs to be waited for.

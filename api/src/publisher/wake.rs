@@ -59,11 +59,17 @@ impl Wake {
         tokio::time::sleep_until(self.last + MIN_INTERVAL).await;
     }
 
-    /// The turn found nothing to do.
-    pub(super) async fn sleep(&mut self, woken: OwnedNotified) {
+    /// The turn found nothing to do, and that will change after `wait` by itself.
+    pub(super) async fn sleep(&mut self, woken: OwnedNotified, wait: Option<Duration>) {
         self.recovered();
-        if tokio::time::timeout(self.poll, woken).await.is_err() {
-            self.poll = (self.poll * 2).min(LAST_POLL);
+        match wait.filter(|wait| *wait < self.poll) {
+            Some(wait) => {
+                let _ = tokio::time::timeout(wait, woken).await;
+            }
+            None if tokio::time::timeout(self.poll, woken).await.is_err() => {
+                self.poll = (self.poll * 2).min(LAST_POLL);
+            }
+            None => {}
         }
         tokio::time::sleep_until(self.last + MIN_INTERVAL).await;
     }
@@ -96,5 +102,40 @@ async fn forward_events(progress: &dyn Progress, notify: &Notify) {
             Err(error) => tracing::debug!(error = error.chain(), "no wake-ups from the live view, polling"),
         }
         tokio::time::sleep(LAST_POLL).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wake() -> Wake {
+        Wake {
+            notify: Arc::new(Notify::new()),
+            poll: FIRST_POLL,
+            last: Instant::now(),
+            failing: false,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sleeps_until_something_happens_or_is_due() {
+        let mut wake = wake();
+        let mut slept = async |notified: bool, wait: Option<u64>| {
+            let began = Instant::now();
+            let woken = wake.listen();
+            if notified {
+                wake.notify.notify_one();
+            }
+            wake.sleep(woken, wait.map(Duration::from_millis)).await;
+            began.elapsed().as_millis()
+        };
+        assert_eq!(slept(true, None).await, 4, "soon, but not at once");
+        assert_eq!(slept(false, Some(17)).await, 17, "when it is due");
+        assert_eq!(slept(false, Some(0)).await, 4);
+        assert_eq!(slept(false, Some(60_000)).await, 50, "never longer than the poll");
+        assert_eq!(slept(false, None).await, 100, "which grows while nothing moves");
+        assert_eq!(slept(false, Some(17)).await, 17);
+        assert_eq!(slept(false, None).await, 200);
     }
 }

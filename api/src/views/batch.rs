@@ -1,5 +1,7 @@
 //! A batch.
 
+use flotilla_core::batch::{FailureAction, FailureThreshold, Start};
+use flotilla_core::command::Paused;
 use flotilla_core::pace::Eta;
 use flotilla_core::{Batch, Counts, Json};
 use jiff::Timestamp;
@@ -30,10 +32,32 @@ pub(crate) struct BatchView {
     rate_per_s: f64,
     /// When it will be done, in seconds from now, where that can be said.
     eta: Option<EtaView>,
+    /// Why nothing of it starts, while it is paused.
+    paused: Option<PausedView>,
+    /// When it starts: `auto` (as soon as it is sealed), `manual`, or a time.
+    #[schema(example = "auto")]
+    start: String,
+    /// Only its first items run until somebody has looked at them and resumed it.
+    awaits_approval: bool,
+    /// How many items run before somebody is to look at them.
+    canary: Option<u32>,
     /// The most items in flight at once.
     concurrency: Option<u32>,
+    /// The most items dispatched per second.
+    rate_limit_per_s: Option<f64>,
+    /// How often an item is attempted.
+    max_attempts: u16,
+    /// The most time that one attempt may take, in seconds.
+    timeout_s: f64,
+    /// When it fails where it has not ended by then.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    deadline: Option<Timestamp>,
+    /// When so many of its items failed that something must be wrong.
+    failure_threshold: Option<ThresholdView>,
     /// Batches of a space with a higher one go first.
     priority: i16,
+    /// How many results it has: more than one where items that had ended ran again.
+    revision: u32,
     /// When its upload began.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -48,6 +72,34 @@ pub(crate) struct BatchView {
     /// As submitted.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Json>,
+}
+
+/// A pause.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Paused)]
+struct PausedView {
+    /// `requested`, `failure_threshold` or `canary`.
+    #[schema(example = "requested")]
+    reason: &'static str,
+    /// By whom.
+    by: String,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+}
+
+/// When so many items failed that something must be wrong.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FailureThreshold)]
+struct ThresholdView {
+    /// More failed items than this.
+    count: Option<u32>,
+    /// More than this share of the items that ended, 0 to 100.
+    percent: Option<f64>,
+    /// The share says nothing before so many items have ended.
+    min_sample: u32,
+    /// What happens then: `pause` or `fail`.
+    action: &'static str,
 }
 
 /// Where a batch stands.
@@ -120,13 +172,55 @@ impl From<Batch> for BatchView {
             counts: batch.counts.into(),
             rate_per_s: batch.rate_per_s,
             eta: batch.eta.map(EtaView::from),
+            paused: batch.paused.map(PausedView::from),
+            start: start(batch.spec.start),
+            awaits_approval: batch.awaits_approval,
+            canary: batch.spec.canary,
             concurrency: batch.spec.concurrency,
+            rate_limit_per_s: batch.spec.rate_per_s,
+            max_attempts: batch.spec.max_attempts,
+            timeout_s: batch.spec.timeout.as_secs_f64(),
+            deadline: batch.spec.deadline,
+            failure_threshold: batch.spec.failure_threshold.map(ThresholdView::from),
+            revision: batch.revision,
             priority: batch.spec.priority,
             created_at: batch.created_at,
             started_at: batch.started_at,
             completed_at: batch.completed_at,
             error: batch.error,
             metadata: batch.spec.metadata,
+        }
+    }
+}
+
+fn start(start: Start) -> String {
+    match start {
+        Start::Auto => "auto".into(),
+        Start::Manual => "manual".into(),
+        Start::At(time) => time.to_string(),
+    }
+}
+
+impl From<Paused> for PausedView {
+    fn from(paused: Paused) -> Self {
+        Self {
+            reason: paused.reason.as_str(),
+            by: paused.by.to_string(),
+            at: paused.at,
+        }
+    }
+}
+
+impl From<FailureThreshold> for ThresholdView {
+    fn from(threshold: FailureThreshold) -> Self {
+        Self {
+            count: threshold.count,
+            percent: threshold.percent,
+            min_sample: threshold.min_sample,
+            action: match threshold.action {
+                FailureAction::Pause => "pause",
+                FailureAction::Fail => "fail",
+            },
         }
     }
 }

@@ -1,8 +1,10 @@
 //! An item.
 
 use flotilla_core::Json;
+use flotilla_core::attempt::Tried;
 use flotilla_core::item::Item;
 use flotilla_core::outcome::ItemError;
+use flotilla_core::place::{Lease, Place};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -56,7 +58,7 @@ pub(crate) enum ItemStateName {
 /// Why an item failed.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ItemError)]
-struct ErrorView {
+pub(super) struct ErrorView {
     /// What kind of failure: `handler`, `timeout`, `output`, `unreachable`, `invalid` or `worker_lost`.
     kind: &'static str,
     /// What happened.
@@ -70,6 +72,78 @@ pub(crate) struct ItemPage {
     pub(crate) items: Vec<ItemView>,
     /// The `cursor` of the next page; null on the last one.
     pub(crate) next_cursor: Option<String>,
+}
+
+/// An item with everything that is known of it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ItemDetail)]
+pub(crate) struct ItemDetail {
+    #[serde(flatten)]
+    item: ItemView,
+    /// The last attempt that it gets.
+    last_attempt: u16,
+    /// How many workers were lost with it. Where it is not 0, it runs alone.
+    losses: u16,
+    /// Until when something else may complete it, or the worker that runs it for long has to say so again: then the
+    /// attempt has failed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    lease_until: Option<Timestamp>,
+    /// How far it is, 0 to 100, where that was said.
+    progress: Option<u8>,
+    /// What it does, where that was said.
+    message: Option<String>,
+    /// Who runs it, where a worker runs it for long.
+    worker: Option<String>,
+    /// The attempts that failed and were followed by another, oldest first.
+    history: Vec<TriedView>,
+}
+
+/// An attempt that failed and was followed by another.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Tried)]
+pub(crate) struct TriedView {
+    /// Which attempt it was, from 1.
+    attempt: u16,
+    /// Why it failed.
+    error: ErrorView,
+    /// When it began.
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+    /// How long it took, in milliseconds.
+    duration_ms: f64,
+    /// Who ran it.
+    worker: Option<String>,
+}
+
+impl ItemDetail {
+    pub(crate) fn new(item: ItemView, place: Option<(Place, Option<Lease>)>, tried: Vec<Tried>) -> Self {
+        let (place, lease) = place.unzip();
+        let lease = lease.flatten();
+        Self {
+            last_attempt: place.map_or(item.attempts, |place| place.last_attempt),
+            losses: place.map_or(0, |place| place.losses),
+            item,
+            lease_until: lease.as_ref().map(|lease| lease.until),
+            progress: lease.as_ref().and_then(|lease| lease.progress),
+            message: lease.as_ref().and_then(|lease| lease.message.clone()),
+            worker: lease
+                .and_then(|lease| lease.worker)
+                .map(|worker| worker.to_string()),
+            history: tried.into_iter().map(TriedView::from).collect(),
+        }
+    }
+}
+
+impl From<Tried> for TriedView {
+    fn from(tried: Tried) -> Self {
+        Self {
+            attempt: tried.attempt,
+            error: tried.error.into(),
+            started_at: tried.started_at,
+            duration_ms: millis(tried.duration_us),
+            worker: tried.worker.map(|worker| worker.to_string()),
+        }
+    }
 }
 
 impl ItemView {
@@ -104,6 +178,6 @@ impl From<ItemError> for ErrorView {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 285 years")]
-fn millis(us: u64) -> f64 {
+pub(super) fn millis(us: u64) -> f64 {
     us as f64 / 1000.0
 }

@@ -18,6 +18,12 @@ pub(crate) struct JobTypeView {
     timeout_s: f64,
     /// How often an item is attempted before it fails.
     max_attempts: u16,
+    /// How long an item may wait for a callback, in seconds; null where it can't.
+    callback_timeout_s: Option<f64>,
+    /// The most items in flight at once, over all batches and spaces.
+    concurrency: Option<u32>,
+    /// The most items dispatched per second, over all batches and spaces.
+    rate_per_s: Option<f64>,
 }
 
 /// Every job type, by name.
@@ -40,6 +46,9 @@ impl JobTypeView {
             pool: job_type.pool.clone().into(),
             timeout_s: job_type.timeout.as_secs_f64(),
             max_attempts: job_type.max_attempts,
+            callback_timeout_s: job_type.callback_timeout.map(|timeout| timeout.as_secs_f64()),
+            concurrency: job_type.concurrency,
+            rate_per_s: job_type.rate_per_s,
         }
     }
 }

@@ -1,11 +1,23 @@
 //! What clients read. Apart from the domain, so that neither changes by accident when the other does.
 
 mod batch;
+mod callback;
+mod dead_letter;
+mod explanation;
+mod history;
 mod item;
 mod job_type;
 mod result;
+mod retried;
+mod worker;
 
 pub(crate) use batch::{BatchPage, BatchView};
-pub(crate) use item::{ItemPage, ItemView};
+pub(crate) use callback::CallAnswer;
+pub(crate) use dead_letter::{DeadGroupList, DeadLetterDetail, DeadLetterPage, DeadLetterView, Decided};
+pub(crate) use explanation::Explanation;
+pub(crate) use history::BatchHistory;
+pub(crate) use item::{ItemDetail, ItemPage, ItemView};
 pub(crate) use job_type::{JobTypeList, JobTypeView};
-pub(crate) use result::ResultView;
+pub(crate) use result::{ErrorGroupView, ErrorList, ResultView};
+pub(crate) use retried::{AppendedItems, Retried};
+pub(crate) use worker::{WorkerList, WorkerView};

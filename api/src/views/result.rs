@@ -12,6 +12,8 @@ pub(crate) struct ResultView {
     /// The batch.
     #[schema(value_type = String, format = "uuid")]
     batch_id: String,
+    /// 1, and one more each time that items of the finished batch ran again.
+    revision: u32,
     /// From the start of the upload to the last item's end.
     total_time_ms: u64,
     /// Time that handlers took, over all items.
@@ -52,7 +54,7 @@ struct SummaryView {
 /// Failures that mean the same.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ErrorGroup)]
-struct ErrorGroupView {
+pub(crate) struct ErrorGroupView {
     /// The same for errors that differ only in numbers, ids and quoted values.
     fingerprint: String,
     /// How many items.
@@ -61,10 +63,20 @@ struct ErrorGroupView {
     sample: String,
 }
 
+/// How items of a batch failed so far.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErrorList {
+    /// How many items were given up on.
+    pub(crate) failed: u32,
+    /// Failures that mean the same, largest group first: at most 50, and the rest under `other`.
+    pub(crate) errors: Vec<ErrorGroupView>,
+}
+
 impl From<BatchResult> for ResultView {
     fn from(result: BatchResult) -> Self {
         Self {
             batch_id: result.batch_id.to_string(),
+            revision: result.revision,
             total_time_ms: result.total_time_ms,
             avg_item_time_ms: result.avg_item_time_ms,
             success_rate: result.success_rate,

@@ -2,14 +2,24 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod appending;
+mod callbacks;
 mod connections;
 mod create;
+mod dead_letters;
 mod document;
+mod explain;
 mod harness;
 mod idempotency;
 mod lost_answers;
+mod options;
 mod probes;
+mod publishing;
 mod reading;
+mod recovery;
 mod refusals;
+mod retrying;
 mod round_trip;
 mod spaces;
+mod steering;
+mod workers;

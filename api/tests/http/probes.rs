@@ -29,8 +29,10 @@ async fn probes_tell_how_it_is() {
 async fn job_types_are_listed() {
     let api = Api::new().await;
     let listed = api.get("/v1/job-types").await.json;
-    let echo =
-        json!({"name": "echo", "handler": "echo", "pool": "default", "timeout_s": 300.0, "max_attempts": 1});
+    let echo = json!({
+        "name": "echo", "handler": "echo", "pool": "default", "timeout_s": 300.0, "max_attempts": 1,
+        "callback_timeout_s": null, "concurrency": null, "rate_per_s": null,
+    });
     assert_eq!(listed["job_types"][0], echo);
     assert_eq!(listed["job_types"][1]["name"], "sleep");
 }

@@ -1,55 +1,21 @@
 //! What clients read of batches, items and results.
 
-use std::time::Duration;
-
-use flotilla_core::outcome::{Ending, ItemError, ItemErrorKind, Outcome, Output};
-use flotilla_core::ports::store::Want;
+use flotilla_core::message::Verdict;
+use flotilla_core::outcome::{ItemError, ItemErrorKind, Output};
 use flotilla_core::snapshot::Snapshot;
-use flotilla_core::{BatchId, Json, Space, WorkerId};
+use flotilla_core::{BatchId, Json, Space};
 use serde_json::{Value, json};
 
 use flotilla_api::Config;
 
 use crate::harness::{Api, config};
 
-/// Dispatches every item of a batch.
-async fn dispatch(api: &Api, batch: BatchId) {
-    let wants = [Want { batch, items: 100 }];
-    let claims = api
-        .deps
-        .store
-        .claim(&wants, Duration::from_secs(60), api.deps.clock.now())
-        .await
-        .unwrap();
-    assert!(!claims.is_empty());
-}
-
-fn outcome(api: &Api, batch: BatchId, index: u32, ending: Ending) -> Outcome {
-    Outcome {
-        batch,
-        index,
-        attempt: 1,
-        ending,
-        started_at: api.deps.clock.now(),
-        duration_us: 1_500,
-        worker: Some(WorkerId("w-1".into())),
-    }
-}
-
-async fn record(api: &Api, outcomes: Vec<Outcome>) {
-    api.deps
-        .store
-        .record(outcomes, api.deps.clock.now())
-        .await
-        .unwrap();
-}
-
 #[tokio::test]
 async fn items_have_outputs_wherever_they_are_kept() {
     let api = Api::new().await;
     let id = api.batch_of("default", "{\"custom_id\": \"a\"}\n2\n3\n4\n").await;
     let batch: BatchId = id.parse().unwrap();
-    dispatch(&api, batch).await;
+    api.dispatch(batch).await;
     let long = "{\"long\": 1.50}".to_owned();
     let key = api
         .deps
@@ -64,16 +30,15 @@ async fn items_have_outputs_wherever_they_are_kept() {
     };
     let failed = ItemError::new(ItemErrorKind::Timeout, "took over 30 s");
     let done = Output::Inline(Json::parse("[1.0]").unwrap());
-    let endings = [
-        Ending::Succeeded(done),
-        Ending::Succeeded(stored),
-        Ending::Failed(failed),
-        Ending::Succeeded(gone),
+    let verdicts = [
+        Verdict::Done(done),
+        Verdict::Done(stored),
+        Verdict::Fail(failed),
+        Verdict::Done(gone),
     ];
-    let outcomes = (0..)
-        .zip(endings)
-        .map(|(index, ending)| outcome(&api, batch, index, ending));
-    record(&api, outcomes.collect()).await;
+    for (index, verdict) in (0..).zip(verdicts) {
+        api.report(batch, index, 1, verdict).await;
+    }
 
     let page = api.get(&format!("/v1/batches/{id}/items")).await;
     let items = page.json["items"].as_array().unwrap();
@@ -102,7 +67,12 @@ async fn items_have_outputs_wherever_they_are_kept() {
         let one = api
             .get(&format!("/v1/batches/{id}/items/{}", item["index"]))
             .await;
-        assert_eq!(&one.json, item);
+        let (one, item) = (one.json.as_object().unwrap(), item.as_object().unwrap());
+        assert!(item.iter().all(|(name, value)| one[name] == *value), "{one:?}");
+        assert_eq!(
+            (&one["history"], &one["last_attempt"], &one["lease_until"]),
+            (&json!([]), &json!(1), &Value::Null)
+        );
     }
     let failed = api.get(&format!("/v1/batches/{id}/items?state=failed")).await;
     assert_eq!(failed.json["items"].as_array().unwrap().len(), 1);
@@ -118,15 +88,15 @@ async fn a_result_comes_with_the_last_item() {
     let api = Api::new().await;
     let id = api.batch_of("default", "1\n2\n").await;
     let batch = id.parse().unwrap();
-    dispatch(&api, batch).await;
-    let done = || Ending::Succeeded(Output::Inline(Json::null()));
-    record(&api, vec![outcome(&api, batch, 0, done())]).await;
+    api.dispatch(batch).await;
+    let done = Verdict::Done(Output::Inline(Json::null()));
+    api.report(batch, 0, 1, done).await;
     let path = format!("/v1/batches/{id}/result");
     let early = api.get(&path).await;
     assert!(early.problem(404, "no-result-yet").contains("1 of 2 items"));
     assert_eq!(early.json["state"], "processing");
-    let failed = Ending::Failed(ItemError::new(ItemErrorKind::Handler, "exit code 3"));
-    record(&api, vec![outcome(&api, batch, 1, failed)]).await;
+    let failed = Verdict::Fail(ItemError::new(ItemErrorKind::Handler, "exit code 3"));
+    api.report(batch, 1, 1, failed).await;
     let result = api.get(&path).await;
     assert_eq!(result.status, 200);
     let names: Vec<&String> = result.json.as_object().unwrap().keys().collect();
@@ -137,6 +107,7 @@ async fn a_result_comes_with_the_last_item() {
             "batch_id",
             "created_at",
             "result_summary",
+            "revision",
             "success_rate",
             "total_time_ms"
         ]
@@ -161,7 +132,7 @@ async fn running_items_are_known_from_the_live_view() {
     let api = Api::new().await;
     let id = api.batch_of("default", "1\n2\n3\n").await;
     let batch = id.parse().unwrap();
-    dispatch(&api, batch).await;
+    api.dispatch(batch).await;
     let stored = api
         .deps
         .store

@@ -1,47 +1,104 @@
 //! What a batch is to do: from fields of the JSON body or from parameters of the query, with the same checks.
 
+pub(crate) mod checks;
 mod query;
+mod steering;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use flotilla_core::batch::{FailureThreshold, Start};
 use flotilla_core::job_type::JobTypes;
 use flotilla_core::{BatchSpec, Json, Space};
-use serde::de::DeserializeOwned;
+use jiff::Timestamp;
 
+use self::checks::{concurrency, invalid, invalid_because, name, priority, rate, read, unknown, unknown_of};
+use self::steering::{Backoffs, Beginning};
 use crate::problem::{Kind, Problem};
 
 /// The fields that say what a batch is to do.
-pub(crate) const FIELDS: [&str; 6] = ["space", "name", "job_type", "priority", "concurrency", "metadata"];
+pub(crate) const FIELDS: [&str; 15] = [
+    "space",
+    "name",
+    "job_type",
+    "priority",
+    "concurrency",
+    "rate_per_s",
+    "start",
+    "max_attempts",
+    "timeout",
+    "backoff",
+    "callback_timeout",
+    "deadline",
+    "failure_threshold",
+    "canary",
+    "metadata",
+];
 
-const MAX_NAME_CHARS: usize = 200;
 const MAX_METADATA_BYTES: usize = 16 << 10;
-const MAX_CONCURRENCY: u32 = 1_000_000;
 
 /// Options, as far as they are known. Each is checked when it arrives, so that a refusal comes before the items.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     job_types: Arc<JobTypes>,
+    /// When the request came.
+    now: Timestamp,
+    /// The batch exists: the body has items and nothing else.
+    only_items: bool,
     /// The tenant, where it was said.
     pub(crate) space: Option<Space>,
     name: Option<String>,
     job_type: Option<String>,
     priority: i16,
     concurrency: Option<u32>,
+    rate_per_s: Option<f64>,
+    beginning: Beginning,
+    max_attempts: Option<u16>,
+    timeout: Option<Duration>,
+    backoff: Backoffs,
+    callback_timeout: Option<Duration>,
+    deadline: Option<Timestamp>,
+    failure_threshold: Option<FailureThreshold>,
+    canary: Option<u32>,
     metadata: Option<Json>,
 }
 
 impl Options {
-    /// Nothing said yet, except perhaps the space.
-    pub(crate) fn new(job_types: Arc<JobTypes>, space: Option<Space>) -> Self {
+    /// Nothing said yet, except perhaps the space, in a request that came at `now`.
+    pub(crate) fn new(job_types: Arc<JobTypes>, space: Option<Space>, now: Timestamp) -> Self {
         Self {
             job_types,
+            now,
+            only_items: false,
             space,
             name: None,
             job_type: None,
             priority: 0,
             concurrency: None,
+            rate_per_s: None,
+            beginning: Beginning::Sealed(Start::Auto),
+            max_attempts: None,
+            timeout: None,
+            backoff: Backoffs::default(),
+            callback_timeout: None,
+            deadline: None,
+            failure_threshold: None,
+            canary: None,
             metadata: None,
         }
+    }
+
+    /// For a body that has only items, for a batch that exists.
+    pub(crate) fn of_items(job_types: Arc<JobTypes>, now: Timestamp) -> Self {
+        Self {
+            only_items: true,
+            ..Self::new(job_types, None, now)
+        }
+    }
+
+    /// True for fields of a JSON body that are taken, besides `items`.
+    pub(crate) fn knows(&self, field: &str) -> bool {
+        !self.only_items && FIELDS.contains(&field)
     }
 
     /// Takes a field of a JSON body. `null` says nothing.
@@ -49,25 +106,50 @@ impl Options {
     /// # Errors
     /// Where there is no such field or it can't have this value.
     pub(crate) fn set(&mut self, field: &str, value: &Json) -> Result<(), Problem> {
+        if self.only_items {
+            return Err(unknown_of(field, &["items"]));
+        }
         if value.as_str() == "null" && FIELDS.contains(&field) {
             return Ok(());
         }
         match field {
-            "space" => self.set_space(&read::<String>(field, value, "a text")?),
-            "name" => self.set_name(read(field, value, "a text")?),
-            "job_type" => self.set_job_type(read(field, value, "a text")?),
-            "priority" => self.set_priority(read(field, value, "a whole number from -100 to 100")?),
-            "concurrency" => self.set_concurrency(read(field, value, "a whole number from 1 on")?),
-            "metadata" => self.set_metadata(value),
-            _ => Err(unknown(field, &["items"])),
+            "space" => self.set_space(&read::<String>(field, value, "a text")?)?,
+            "name" => self.name = Some(name(value)?),
+            "job_type" => self.set_job_type(read(field, value, "a text")?)?,
+            "priority" => self.priority = priority(value)?,
+            "concurrency" => self.concurrency = Some(concurrency(value)?),
+            "rate_per_s" => self.rate_per_s = Some(rate(value)?),
+            "start" => self.beginning = steering::beginning(value)?,
+            "max_attempts" => self.max_attempts = Some(steering::max_attempts(value)?),
+            "timeout" => self.timeout = Some(steering::timeout(value)?),
+            "backoff" => self.backoff = steering::backoff(value)?,
+            "callback_timeout" => self.callback_timeout = Some(steering::callback_timeout(value)?),
+            "deadline" => self.deadline = Some(steering::deadline(value, self.now)?),
+            "failure_threshold" => self.failure_threshold = Some(steering::failure_threshold(value)?),
+            "canary" => self.canary = Some(steering::canary(value)?),
+            "metadata" => self.set_metadata(value)?,
+            _ => return Err(unknown(field, &["items"])),
         }
+        Ok(())
     }
 
-    /// Checks that nothing is missing.
+    /// True where the batch takes more items after this request.
+    pub(crate) fn stays_open(&self) -> bool {
+        matches!(self.beginning, Beginning::Open)
+    }
+
+    /// Checks that nothing is missing in what was said.
     ///
     /// # Errors
     /// Where it is.
-    pub(crate) fn require_job_type(&self) -> Result<&str, Problem> {
+    pub(crate) fn check_complete(&self) -> Result<(), Problem> {
+        if self.only_items {
+            return Ok(());
+        }
+        self.require_job_type().map(drop)
+    }
+
+    fn require_job_type(&self) -> Result<&str, Problem> {
         self.job_type.as_deref().ok_or_else(|| {
             Problem::new(
                 Kind::MissingField,
@@ -81,7 +163,7 @@ impl Options {
         })
     }
 
-    /// What the batch is to do.
+    /// What the batch is to do: as it was said, and as its job type says otherwise.
     ///
     /// # Errors
     /// Where no job type was named.
@@ -96,8 +178,18 @@ impl Options {
             pool: job_type.pool.clone(),
             priority: self.priority,
             concurrency: self.concurrency,
-            max_attempts: job_type.max_attempts,
-            timeout: job_type.timeout,
+            rate_per_s: self.rate_per_s,
+            start: match self.beginning {
+                Beginning::Sealed(start) => start,
+                Beginning::Open => Start::Auto,
+            },
+            max_attempts: self.max_attempts.unwrap_or(job_type.max_attempts),
+            backoff: self.backoff.over(job_type.backoff),
+            timeout: self.timeout.unwrap_or(job_type.timeout),
+            callback_timeout: self.callback_timeout.or(job_type.callback_timeout),
+            deadline: self.deadline,
+            failure_threshold: self.failure_threshold,
+            canary: self.canary,
             metadata: self.metadata.clone(),
             traceparent,
         })
@@ -120,40 +212,11 @@ impl Options {
         }
     }
 
-    fn set_name(&mut self, name: String) -> Result<(), Problem> {
-        if name.chars().count() > MAX_NAME_CHARS || name.contains(char::is_control) {
-            let detail = format!("must have at most {MAX_NAME_CHARS} characters and no control characters");
-            return Err(invalid("name", &detail));
-        }
-        self.name = Some(name);
-        Ok(())
-    }
-
     fn set_job_type(&mut self, name: String) -> Result<(), Problem> {
         if self.job_types.get(&name).is_none() {
             return Err(self.unknown_job_type(&name));
         }
         self.job_type = Some(name);
-        Ok(())
-    }
-
-    fn set_priority(&mut self, priority: i16) -> Result<(), Problem> {
-        if !(-100..=100).contains(&priority) {
-            return Err(invalid(
-                "priority",
-                &format!("must be between -100 and 100, not {priority}"),
-            ));
-        }
-        self.priority = priority;
-        Ok(())
-    }
-
-    fn set_concurrency(&mut self, concurrency: u32) -> Result<(), Problem> {
-        if !(1..=MAX_CONCURRENCY).contains(&concurrency) {
-            let detail = format!("must be between 1 and {MAX_CONCURRENCY}, not {concurrency}");
-            return Err(invalid("concurrency", &detail));
-        }
-        self.concurrency = Some(concurrency);
         Ok(())
     }
 
@@ -184,38 +247,12 @@ impl Options {
     }
 }
 
-fn read<T: DeserializeOwned>(field: &str, value: &Json, expected: &str) -> Result<T, Problem> {
-    value
-        .to()
-        .map_err(|_| invalid(field, &format!("must be {expected}")))
-}
-
-fn invalid(field: &str, detail: &str) -> Problem {
-    invalid_because(field, &format!("`{field}` {detail}"))
-}
-
-fn invalid_because(field: &str, detail: &str) -> Problem {
-    Problem::new(Kind::InvalidField, detail).with("field", field)
-}
-
-/// `also` are fields that this place knows on top.
-fn unknown(field: &str, also: &[&'static str]) -> Problem {
-    let known: Vec<&str> = FIELDS.iter().chain(also).copied().collect();
-    let field: String = field.chars().take(80).collect();
-    Problem::new(
-        Kind::UnknownField,
-        format!("there is no field {field:?}; known are: {}", known.join(", ")),
-    )
-    .with("field", field)
-    .with("known", known)
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn options() -> Options {
-        Options::new(Arc::new(JobTypes::builtin()), None)
+        Options::new(Arc::new(JobTypes::builtin()), None, Timestamp::UNIX_EPOCH)
     }
 
     #[test]
@@ -260,7 +297,8 @@ pub(crate) mod tests {
 
     #[test]
     fn the_space_can_not_be_changed_by_the_body() {
-        let mut options = Options::new(Arc::new(JobTypes::builtin()), Some("a".parse().unwrap()));
+        let mut options = options();
+        options.space = Some("a".parse().unwrap());
         options.set("space", &Json::string("a")).unwrap();
         let problem = options.set("space", &Json::string("b")).unwrap_err();
         assert_eq!(problem.kind(), Kind::SpaceMismatch);

@@ -6,6 +6,17 @@ use url::form_urlencoded;
 use super::{FIELDS, Options, invalid, unknown};
 use crate::problem::{Kind, Problem};
 
+/// The options that are texts; the others are JSON in a query, too.
+const TEXTS: [&str; 7] = [
+    "space",
+    "name",
+    "job_type",
+    "start",
+    "timeout",
+    "callback_timeout",
+    "deadline",
+];
+
 impl Options {
     /// Takes every parameter of a query, for formats whose body has only items.
     ///
@@ -17,11 +28,10 @@ impl Options {
             if seen.contains(&field) {
                 return Err(invalid(&field, "is given more than once"));
             }
-            let value = match &*field {
-                "priority" | "concurrency" | "metadata" => {
-                    Json::parse(text).map_err(|error| invalid(&field, &format!("is not JSON: {error}")))?
-                }
-                _ => Json::string(&text),
+            let value = if TEXTS.contains(&&*field) || !FIELDS.contains(&&*field) {
+                Json::string(&text)
+            } else {
+                Json::parse(text).map_err(|error| invalid(&field, &format!("is not JSON: {error}")))?
             };
             self.set(&field, &value).map_err(|problem| match problem.kind() {
                 Kind::UnknownField => unknown(&field, &[]),

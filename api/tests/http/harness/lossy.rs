@@ -6,12 +6,17 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use flotilla_core::attempt::{Attempt, Tried};
 use flotilla_core::batch::{BatchFilter, BatchSpec};
+use flotilla_core::command::{Actor, BatchEvent, Command, Selection};
+use flotilla_core::dead_letter::{DeadFilter, DeadGroup, DeadLetter};
 use flotilla_core::item::{Item, ItemFilter, NewItem};
-use flotilla_core::outcome::Outcome;
+use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
+use flotilla_core::place::{Lease, Place};
 use flotilla_core::ports::Store;
 use flotilla_core::ports::store::{
-    ActiveBatch, Claim, ClaimId, Dispatch, Intake, Ledger, NewBatch, Opened, Reading, Want,
+    Active, Appending, Claim, ClaimId, DeadLetters, Dispatch, Intake, Ledger, NewBatch, Opened, Reading,
+    Reopened, Steer, Steered, Upkeep, Want,
 };
 use flotilla_core::result::BatchResult;
 use flotilla_core::{Batch, BatchId, Error, ItemIndex, Result, Space};
@@ -23,6 +28,10 @@ pub(crate) struct Lossy {
     pub(crate) appends: AtomicU32,
     pub(crate) seals: AtomicU32,
     pub(crate) opens: AtomicU32,
+    pub(crate) keeps: AtomicU32,
+    pub(crate) ends: AtomicU32,
+    pub(crate) commands: AtomicU32,
+    pub(crate) records: AtomicU32,
     /// Nothing can be read.
     pub(crate) away: AtomicBool,
     /// Reading a batch panics.
@@ -36,9 +45,22 @@ impl Lossy {
             appends: AtomicU32::new(0),
             seals: AtomicU32::new(0),
             opens: AtomicU32::new(0),
+            keeps: AtomicU32::new(0),
+            ends: AtomicU32::new(0),
+            commands: AtomicU32::new(0),
+            records: AtomicU32::new(0),
             away: AtomicBool::new(false),
             panics: AtomicBool::new(false),
         }
+    }
+
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "a guard like the other one"
+    )]
+    fn whatever(&self) -> Result<()> {
+        Ok(())
     }
 
     fn there(&self) -> Result<()> {
@@ -58,6 +80,21 @@ fn lose<T>(counter: &AtomicU32, answer: Result<T>) -> Result<T> {
     }
 }
 
+/// Passes calls on, one line each. Answers of those with a counter may get lost.
+macro_rules! pass {
+    ($trait:ident if $guard:ident: $($name:ident($($arg:ident: $type:ty),*) -> $answer:ty $([$counter:ident])?;)*) => {
+        #[async_trait]
+        impl $trait for Lossy {
+            $(async fn $name(&self, $($arg: $type),*) -> Result<$answer> {
+                self.$guard()?;
+                let answer = self.inner.$name($($arg),*).await;
+                $(let answer = lose(&self.$counter, answer);)?
+                answer
+            })*
+        }
+    };
+}
+
 #[async_trait]
 impl Store for Lossy {
     async fn migrate(&self) -> Result<()> {
@@ -67,75 +104,64 @@ impl Store for Lossy {
         self.there()?;
         self.inner.ping().await
     }
-}
-
-#[async_trait]
-impl Intake for Lossy {
-    async fn open_batch(&self, new: NewBatch) -> Result<Opened> {
-        lose(&self.opens, self.inner.open_batch(new).await)
-    }
-    async fn append_items(&self, batch: BatchId, first: ItemIndex, items: Vec<NewItem>) -> Result<()> {
-        lose(&self.appends, self.inner.append_items(batch, first, items).await)
-    }
-    async fn seal_batch(&self, batch: BatchId, spec: BatchSpec, now: Timestamp) -> Result<Batch> {
-        lose(&self.seals, self.inner.seal_batch(batch, spec, now).await)
-    }
-    async fn discard_batch(&self, batch: BatchId) -> Result<bool> {
-        self.inner.discard_batch(batch).await
-    }
-    async fn abandoned_batches(&self, idle_since: Timestamp, limit: u32) -> Result<Vec<BatchId>> {
-        self.inner.abandoned_batches(idle_since, limit).await
+    async fn secret(&self) -> Result<[u8; 32]> {
+        self.inner.secret().await
     }
 }
 
-#[async_trait]
-impl Dispatch for Lossy {
-    async fn active_batches(&self, limit: u32) -> Result<Vec<ActiveBatch>> {
-        self.inner.active_batches(limit).await
-    }
-    async fn claim(&self, wants: &[Want], lease: Duration, now: Timestamp) -> Result<Vec<Claim>> {
-        self.inner.claim(wants, lease, now).await
-    }
-    async fn take_over(&self, lease: Duration, limit: u32, now: Timestamp) -> Result<Vec<Claim>> {
-        self.inner.take_over(lease, limit, now).await
-    }
-    async fn mark_published(&self, claims: &[ClaimId]) -> Result<()> {
-        self.inner.mark_published(claims).await
-    }
-    async fn redispatch_unsettled(&self, batch: BatchId, now: Timestamp) -> Result<u32> {
-        self.inner.redispatch_unsettled(batch, now).await
-    }
+pass! { Intake if whatever:
+    open_batch(new: NewBatch) -> Opened [opens];
+    append_items(batch: BatchId, first: ItemIndex, items: Vec<NewItem>) -> () [appends];
+    seal_batch(batch: BatchId, spec: BatchSpec, now: Timestamp) -> Batch [seals];
+    keep_open(batch: BatchId, spec: BatchSpec, now: Timestamp) -> Batch [keeps];
+    begin_append(space: &Space, batch: BatchId, patience: Duration, now: Timestamp) -> Appending;
+    end_append(batch: BatchId, first: ItemIndex, keep: bool, now: Timestamp) -> Batch [ends];
+    discard_batch(batch: BatchId) -> bool;
+    abandoned_batches(idle_since: Timestamp, limit: u32) -> Vec<BatchId>;
+    unsealed_batches(idle_since: Timestamp, limit: u32) -> Vec<BatchId>;
 }
 
-#[async_trait]
-impl Ledger for Lossy {
-    async fn record(&self, outcomes: Vec<Outcome>, now: Timestamp) -> Result<Vec<Batch>> {
-        self.inner.record(outcomes, now).await
-    }
+pass! { Dispatch if whatever:
+    active_batches(limit: u32, ceilings: &Ceilings, now: Timestamp) -> Active;
+    claim(wants: &[Want], ceilings: &Ceilings, lease: Duration, now: Timestamp) -> Vec<Claim>;
+    take_over(lease: Duration, limit: u32, now: Timestamp) -> Vec<Claim>;
+    mark_published(claims: &[ClaimId]) -> ();
+    redispatch_unsettled(batch: BatchId, now: Timestamp) -> u32;
 }
 
-#[async_trait]
-impl Reading for Lossy {
-    async fn batch(&self, space: &Space, id: BatchId) -> Result<Option<Batch>> {
-        self.there()?;
-        self.inner.batch(space, id).await
-    }
-    async fn batches(&self, space: &Space, filter: &BatchFilter, limit: u32) -> Result<Vec<Batch>> {
-        self.inner.batches(space, filter, limit).await
-    }
-    async fn watched(&self, ended_since: Timestamp, limit: u32) -> Result<Vec<Batch>> {
-        self.inner.watched(ended_since, limit).await
-    }
-    async fn items(
-        &self,
-        space: &Space,
-        batch: BatchId,
-        filter: &ItemFilter,
-        limit: u32,
-    ) -> Result<Vec<Item>> {
-        self.inner.items(space, batch, filter, limit).await
-    }
-    async fn result(&self, space: &Space, batch: BatchId) -> Result<Option<BatchResult>> {
-        self.inner.result(space, batch).await
-    }
+pass! { Ledger if whatever:
+    record(attempts: Vec<Attempt>, now: Timestamp) -> Vec<Batch> [records];
+    place(batch: BatchId, index: ItemIndex) -> Option<(Place, Option<Lease>)>;
+}
+
+pass! { Steer if whatever:
+    command(space: &Space, batch: BatchId, command: &Command, by: &Actor, now: Timestamp) -> Steered [commands];
+    reopen(space: &Space, batch: BatchId, selection: &Selection, dry_run: bool, by: &Actor, now: Timestamp) -> Reopened [commands];
+    history(space: &Space, batch: BatchId) -> Vec<BatchEvent>;
+}
+
+pass! { DeadLetters if whatever:
+    dead_letters(space: &Space, filter: &DeadFilter, limit: u32) -> Vec<DeadLetter>;
+    dead_groups(space: &Space, filter: &DeadFilter, limit: u32) -> Vec<DeadGroup>;
+    dead_batches(space: &Space, filter: &DeadFilter, limit: u32) -> Vec<(BatchId, u32)>;
+    discard_dead(space: &Space, filter: &DeadFilter, limit: u32) -> u32;
+}
+
+pass! { Upkeep if whatever:
+    expire_leases(limit: u32, now: Timestamp) -> Vec<Batch>;
+    halted_batches(limit: u32) -> Vec<BatchId>;
+    sweep(batch: BatchId, limit: u32, grace_since: Timestamp, now: Timestamp) -> Option<(Batch, u32)>;
+    overdue_batches(limit: u32, now: Timestamp) -> Vec<(Space, BatchId)>;
+    deleted_batches(limit: u32) -> Vec<(Space, BatchId)>;
+    purge(batch: BatchId, limit: u32) -> bool;
+}
+
+pass! { Reading if there:
+    batch(space: &Space, id: BatchId) -> Option<Batch>;
+    batches(space: &Space, filter: &BatchFilter, limit: u32) -> Vec<Batch>;
+    watched(ended_since: Timestamp, limit: u32) -> Vec<Batch>;
+    items(space: &Space, batch: BatchId, filter: &ItemFilter, limit: u32) -> Vec<Item>;
+    tried(space: &Space, batch: BatchId, index: ItemIndex) -> Vec<Tried>;
+    result(space: &Space, batch: BatchId, revision: Option<u32>) -> Option<BatchResult>;
+    supply(space: &Space, batch: BatchId, ceilings: &Ceilings, now: Timestamp) -> Option<(Supply, Vec<ScopeUse>)>;
 }

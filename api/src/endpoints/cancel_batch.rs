@@ -1,0 +1,39 @@
+//! `POST /v1/batches/{id}/cancel`
+
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use flotilla_core::command::Command;
+
+use crate::actor::{ActorHeader, By};
+use crate::app::App;
+use crate::fields::Fields;
+use crate::live;
+use crate::problem::{Problem, ProblemDocument};
+use crate::space::{Caller, SpaceParam};
+use crate::steer;
+use crate::views::BatchView;
+
+/// Starts no more items, for good, and stops those that run. Items without an outcome end as `cancelled`. Idempotent.
+#[utoipa::path(
+    post,
+    path = "/v1/batches/{id}/cancel",
+    tag = "batches",
+    params(SpaceParam, ActorHeader, ("id" = String, Path, description = "The batch", format = "uuid")),
+    responses(
+        (status = 200, description = "It is being cancelled, or was", body = BatchView),
+        (status = "4XX", description = "No such batch, or it has ended otherwise", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = "5XX", description = "An engine is away: repeat it", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn cancel_batch(
+    State(app): State<App>,
+    caller: Caller,
+    By(by): By,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<BatchView>, Problem> {
+    Fields::of(request, &[]).await?;
+    let mut batch = steer::command(&app, &caller.space, &id, Command::Cancel, by).await?;
+    live::overlay(&app, std::slice::from_mut(&mut batch)).await;
+    Ok(Json(batch.into()))
+}

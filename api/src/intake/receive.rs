@@ -1,0 +1,79 @@
+//! What every upload has in common: it waits for its turn, is parsed on a thread of its own, and is read to the end.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
+use tracing::{Instrument, Span};
+
+use super::body::{BodyReader, Feeder};
+use super::{Chunk, Format, Limits, Options, Parsed, parse};
+use crate::app::App;
+use crate::problem::{Kind, Problem};
+
+/// Chunks between the parser and the store.
+const CHUNKS: usize = 2;
+
+/// Waits until another upload may be read.
+pub(crate) async fn turn(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
+    let turn = Arc::clone(&app.uploads).acquire_owned();
+    match timeout(app.config.upload_wait, turn).await {
+        Ok(Ok(permit)) => Ok(permit),
+        _ => Err(Problem::new(
+            Kind::TooManyUploads,
+            format!(
+                "{} uploads are being read already; try again",
+                app.config.concurrent_uploads
+            ),
+        )
+        .retry_after(Duration::from_secs(5))),
+    }
+}
+
+/// Runs `storing` as a task of its own, so that it is there to clean up when the request is not, and feeds it the body
+/// until either ends.
+pub(crate) async fn receive<T: Send + 'static>(
+    app: &App,
+    storing: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    mut feeder: Feeder,
+) -> Result<T, Problem> {
+    let mut storing = app
+        .deps
+        .tasks
+        .spawn("upload", storing.instrument(Span::current()));
+    let ended = tokio::select! {
+        ended = &mut storing => Some(ended),
+        () = feeder.feed() => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => storing.await,
+    };
+    // Not through where the body was refused or not needed.
+    feeder.linger(app.config.linger).await;
+    match ended {
+        Ok(Some(answer)) => answer,
+        Ok(None) | Err(_) => Err(Problem::internal("an upload panicked")),
+    }
+}
+
+/// Parses `body` on a blocking thread, which holds `permit`. It ends by itself: when the body does, or when nobody takes
+/// its chunks any more.
+pub(super) fn start_parser(
+    format: Format,
+    options: Options,
+    limits: Limits,
+    permit: OwnedSemaphorePermit,
+    body: BodyReader,
+) -> (mpsc::Receiver<Chunk>, JoinHandle<Result<Parsed, Problem>>) {
+    let (tx, chunks) = mpsc::channel(CHUNKS);
+    let parsing = spawn_blocking(move || {
+        let _permit = permit;
+        let mut emit = |chunk| tx.blocking_send(chunk).map_err(|_| Problem::disconnected());
+        parse(format, body, options, limits, &mut emit)
+    });
+    (chunks, parsing)
+}
