@@ -2,97 +2,87 @@
 
 use std::time::Duration;
 
-use flotilla_core::message::ItemMessage;
-use flotilla_core::outcome::{Ending, ItemError, ItemErrorKind, Outcome};
-use flotilla_core::ports::broker::{Delivery, Settle, Subscription};
-use flotilla_core::{Clock, Result, Shutdown};
+use flotilla_core::attempt::Attempt;
+use flotilla_core::message::{ItemMessage, Verdict};
+use flotilla_core::place::worker_lost;
+use flotilla_core::ports::broker::{Delivery, Settle, Subscription, Tag};
+use flotilla_core::{Clock, Result};
 use futures_util::StreamExt;
 
-use crate::running::RunningItems;
-use crate::{Deps, deliveries, publish, record};
+use crate::count::{Counter, Told, park};
 
 /// Dead letters fetched ahead, and the most that one transaction takes.
 const PREFETCH: u16 = 64;
 /// Between attempts to subscribe.
 const RESUBSCRIBE: Duration = Duration::from_secs(1);
 
-/// Runs until the shutdown drains.
-pub(crate) async fn run(deps: Deps, running: RunningItems, shutdown: Shutdown) {
-    while !shutdown.is_draining() {
-        match deps.broker.consume_dead(PREFETCH).await {
-            Ok(subscription) => consume(&deps, &running, subscription, &shutdown).await,
-            Err(error) => tracing::warn!(error = error.chain(), "no dead letters"),
+/// Runs until it is time to stop.
+pub(crate) async fn run(counter: Counter) {
+    let ending = &counter.ending;
+    while !ending.is_draining() {
+        let subscribed = counter.deps.broker.consume_dead(PREFETCH);
+        match ending.until_draining(subscribed).await {
+            Some(Ok(subscription)) => consume(&counter, subscription).await,
+            Some(Err(error)) => tracing::warn!(error = error.chain(), "no dead letters"),
+            None => return,
         }
-        shutdown.until_draining(tokio::time::sleep(RESUBSCRIBE)).await;
+        ending.until_draining(tokio::time::sleep(RESUBSCRIBE)).await;
     }
 }
 
-async fn consume(
-    deps: &Deps,
-    running: &RunningItems,
-    subscription: Subscription<ItemMessage>,
-    shutdown: &Shutdown,
-) {
+async fn consume(counter: &Counter, subscription: Subscription<ItemMessage>) {
     let Subscription { deliveries, settle } = subscription;
+    let ending = &counter.ending;
     let mut chunks = deliveries.ready_chunks(PREFETCH.into());
-    while let Some(chunk) = deliveries::next(&mut chunks, shutdown).await {
-        if let Err(error) = bury(deps, running, chunk, settle.as_ref(), shutdown).await {
-            tracing::warn!(error = error.chain(), "dead letters go back to the queue");
+    while let Some(chunk) = ending.next(&mut chunks).await {
+        match ending.until_aborting(bury(counter, chunk, settle.as_ref())).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                tracing::warn!(error = error.chain(), "dead letters go back to the queue");
+                // They would come again at once.
+                if ending.is_draining() {
+                    return;
+                }
+            }
+            None => return,
         }
     }
 }
 
-async fn bury(
-    deps: &Deps,
-    running: &RunningItems,
-    chunk: Vec<Delivery<ItemMessage>>,
-    settle: &dyn Settle,
-    shutdown: &Shutdown,
-) -> Result<()> {
-    let (mut tags, mut outcomes) = (Vec::with_capacity(chunk.len()), Vec::with_capacity(chunk.len()));
+async fn bury(counter: &Counter, chunk: Vec<Delivery<ItemMessage>>, settle: &dyn Settle) -> Result<()> {
+    let (mut letters, mut malformed) = (Vec::with_capacity(chunk.len()), Vec::new());
     for Delivery { tag, message, .. } in chunk {
         match message {
-            Ok(item) => {
-                tags.push(tag);
-                outcomes.push(outcome(&item, deps.clock.as_ref()));
-            }
+            Ok(item) => letters.push(told(tag, item, counter.deps.clock.as_ref())),
             // It names no item that this program knows, so no batch waits for it.
-            Err(malformed) => {
-                tracing::error!(reason = %malformed, "a dead letter can't be understood and is parked");
-                settle.reject(vec![tag]).await?;
+            Err(reason) => {
+                tracing::error!(%reason, "a dead letter can't be understood and is parked");
+                malformed.push(tag);
             }
         }
     }
-    if outcomes.is_empty() {
-        return Ok(());
+    let parked = park(malformed, settle).await;
+    let items = letters.len();
+    counter.count(letters, settle).await?;
+    if items > 0 {
+        tracing::warn!(items, "items came back that workers were lost with");
     }
-    let changed = match record::record(deps, || outcomes.clone(), shutdown).await {
-        Ok(changed) => changed,
-        Err(error) => {
-            settle.release(tags).await?;
-            return Err(error);
-        }
-    };
-    tracing::warn!(
-        items = outcomes.len(),
-        "items failed because workers were lost with them"
-    );
-    publish::publish(deps, running, &changed).await;
-    settle.ack(tags).await
+    parked
 }
 
-fn outcome(item: &ItemMessage, clock: &dyn Clock) -> Outcome {
-    let error = ItemError::new(
-        ItemErrorKind::WorkerLost,
-        "every worker that took this item was lost or gave it back without finishing it",
-    );
-    Outcome {
+fn told(tag: Tag, item: ItemMessage, clock: &dyn Clock) -> Told {
+    let attempt = Attempt {
         batch: item.batch,
         index: item.index,
         attempt: item.attempt,
-        ending: Ending::Failed(error),
+        verdict: Verdict::Fail(worker_lost()),
         started_at: clock.now(),
         duration_us: 0,
         worker: None,
+    };
+    Told {
+        tag,
+        attempts: vec![attempt],
+        traceparent: item.traceparent,
     }
 }

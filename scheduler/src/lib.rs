@@ -3,12 +3,14 @@
 //! One task per report shard ([`aggregate`]) coalesces reports into one transaction of the store, writes the snapshots
 //! that follow from it to the live view, and only then acknowledges the reports: a crash anywhere means that reports are
 //! delivered again and change nothing. Dead letters become failed outcomes the same way ([`dead`]). Next to them,
-//! [`reconcile`] repairs, task by task, what crashes and lost messages leave behind.
+//! [`reconcile`] does, task by task, what nobody asks for at the moment that it is due: it ends what was cancelled, lets
+//! time run out, and repairs what crashes and lost messages leave behind.
 //!
 //! Any number of schedulers may run. Of a shard's consumers the broker keeps one active; but nothing depends on it,
 //! because the store decides what counts.
 
 mod aggregate;
+mod count;
 mod dead;
 mod deliveries;
 mod publish;
@@ -19,11 +21,13 @@ mod running;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flotilla_core::ports::{Broker, Progress, Store};
+use flotilla_core::ports::{Broker, Objects, Progress, Store};
 use flotilla_core::shard::Shard;
 use flotilla_core::trace::Propagator;
 use flotilla_core::{Clock, Error, Result, Shutdown, Tasks};
 
+use self::count::Counter;
+use self::deliveries::Ending;
 pub use self::running::RunningItems;
 
 /// What the scheduler works with.
@@ -35,6 +39,8 @@ pub struct Deps {
     pub broker: Arc<dyn Broker>,
     /// Where progress is shown.
     pub progress: Arc<dyn Progress>,
+    /// Where long outputs are, to be removed with their batch.
+    pub objects: Objects,
     /// Tells when things happened.
     pub clock: Arc<dyn Clock>,
     /// Continues the trace of an item.
@@ -52,6 +58,10 @@ pub struct Config {
     pub worker_ttl: Duration,
     /// How long an upload may be silent before it is removed.
     pub upload_ttl: Duration,
+    /// How long a batch that stays open may be untouched before it is removed.
+    pub open_ttl: Duration,
+    /// How long workers may take to stop items of a batch that is being cancelled. Then they are cancelled without them.
+    pub cancel_grace: Duration,
     /// How long the tasks may take to finish at shutdown.
     pub drain: Duration,
 }
@@ -63,6 +73,8 @@ impl Default for Config {
             prefetch: 64,
             worker_ttl: Duration::from_secs(15),
             upload_ttl: Duration::from_secs(120),
+            open_ttl: Duration::from_secs(24 * 3600),
+            cancel_grace: Duration::from_secs(10),
             drain: Duration::from_secs(20),
         }
     }
@@ -75,15 +87,17 @@ impl Default for Config {
 pub async fn run(deps: Deps, config: Config, shutdown: Shutdown) -> Result<()> {
     let tasks = Tasks::new(shutdown.child());
     let running = RunningItems::default();
+    let counter = |what| Counter {
+        deps: deps.clone(),
+        running: running.clone(),
+        ending: Ending::new(deps.broker.as_ref(), tasks.shutdown().clone()),
+        what,
+    };
     for shard in Shard::all(config.shards) {
-        let aggregate = aggregate::Aggregate::new(deps.clone(), config, shard, running.clone());
-        let shutdown = tasks.shutdown().clone();
-        tasks.spawn("aggregate", aggregate.run(shutdown));
+        let aggregate = aggregate::Aggregate::new(counter("a report"), config, shard);
+        tasks.spawn("aggregate", aggregate.run());
     }
-    tasks.spawn(
-        "dead letters",
-        dead::run(deps.clone(), running.clone(), tasks.shutdown().clone()),
-    );
+    tasks.spawn("dead letters", dead::run(counter("a dead letter")));
     reconcile::start(&deps, config, &running, &tasks);
     tasks.shutdown().draining().await;
     let finished = tasks.finish(config.drain).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flotilla_core::snapshot::Snapshot;
-use flotilla_core::{Batch, Error};
+use flotilla_core::{Batch, Error, Result};
 
 use crate::Deps;
 use crate::running::RunningItems;
@@ -11,18 +11,20 @@ use crate::running::RunningItems;
 /// How long counting waits for the live view.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Writes the snapshots of `batches` to the live view. That is best effort: an outage there must not hold counting up,
-/// and a later snapshot makes good for a lost one.
+/// Says which of `batches` ended, and writes their snapshots to the live view. That is best effort: an outage there must
+/// not hold counting up, and a later snapshot makes good for a lost one.
 pub(crate) async fn publish(deps: &Deps, running: &RunningItems, batches: &[Batch]) {
-    if batches.is_empty() {
-        return;
+    for batch in batches.iter().filter(|batch| batch.state.is_final()) {
+        tracing::info!(
+            batch = %batch.id,
+            state = %batch.state,
+            succeeded = batch.counts.succeeded,
+            failed = batch.counts.failed,
+            cancelled = batch.counts.cancelled,
+            "batch ended"
+        );
     }
-    let now = deps.clock.now();
-    let snapshots: Vec<_> = batches
-        .iter()
-        .map(|batch| Snapshot::of(batch, running.of(batch.id), now))
-        .collect();
-    let written = tokio::time::timeout(PATIENCE, deps.progress.publish(&snapshots)).await;
+    let written = tokio::time::timeout(PATIENCE, show(deps, running, batches)).await;
     let error = match written {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error,
@@ -33,4 +35,23 @@ pub(crate) async fn publish(deps: &Deps, running: &RunningItems, batches: &[Batc
         batches = batches.len(),
         "progress is not shown"
     );
+}
+
+async fn show(deps: &Deps, running: &RunningItems, batches: &[Batch]) -> Result<()> {
+    let now = deps.clock.now();
+    // A deleted batch that is still being cancelled is shown as such, so that workers hear of it at once.
+    let (gone, there): (Vec<&Batch>, Vec<&Batch>) = batches
+        .iter()
+        .partition(|batch| batch.deleted && batch.state.is_final());
+    for batch in gone {
+        deps.progress.forget(&batch.space, batch.id).await?;
+    }
+    if there.is_empty() {
+        return Ok(());
+    }
+    let snapshots: Vec<_> = there
+        .into_iter()
+        .map(|batch| Snapshot::of(batch, running.of(batch.id), now))
+        .collect();
+    deps.progress.publish(&snapshots).await
 }

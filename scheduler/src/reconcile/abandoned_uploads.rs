@@ -7,9 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flotilla_core::ports::Store;
 use flotilla_core::{Clock, Result};
-use jiff::{SignedDuration, Timestamp};
 
-use super::Task;
+use super::{Task, before};
 use crate::Deps;
 
 /// Removed per look.
@@ -45,8 +44,7 @@ impl Task for AbandonedUploads {
     }
 
     async fn run_once(&mut self) -> Result<u64> {
-        let ttl = SignedDuration::try_from(self.ttl).unwrap_or(SignedDuration::MAX);
-        let idle_since = self.clock.now().saturating_sub(ttl).unwrap_or(Timestamp::MIN);
+        let idle_since = before(self.clock.now(), self.ttl);
         let mut removed = 0;
         for batch in self.store.abandoned_batches(idle_since, LIMIT).await? {
             if self.store.discard_batch(batch).await? {

@@ -4,15 +4,26 @@
 //! To add one: implement [`Task`] in a new file and list it in [`start`].
 
 mod abandoned_uploads;
+mod cancellations;
+mod deadlines;
+mod deletions;
+mod expired_leases;
 mod stale_progress;
+mod unsealed_batches;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::{Result, Shutdown, Tasks};
+use jiff::{SignedDuration, Timestamp};
 
 pub use abandoned_uploads::AbandonedUploads;
+pub use cancellations::Cancellations;
+pub use deadlines::Deadlines;
+pub use deletions::Deletions;
+pub use expired_leases::ExpiredLeases;
 pub use stale_progress::StaleProgress;
+pub use unsealed_batches::UnsealedBatches;
 
 use crate::running::RunningItems;
 use crate::{Config, Deps};
@@ -26,15 +37,25 @@ pub trait Task: Send + 'static {
     /// How long it rests between two looks.
     fn period(&self) -> Duration;
 
-    /// Looks once and repairs what it finds. Answers how many repairs it made.
+    /// Looks once and repairs what it finds. Answers how many repairs it made. May be dropped at any point.
     async fn run_once(&mut self) -> Result<u64>;
+
+    /// Ends when there is a reason to look before the period is over.
+    async fn wake(&mut self) {
+        std::future::pending().await
+    }
 }
 
 /// Starts every reconciler.
 pub(crate) fn start(deps: &Deps, config: Config, running: &RunningItems, tasks: &Tasks) {
     let all: Vec<Box<dyn Task>> = vec![
         Box::new(AbandonedUploads::new(deps, config.upload_ttl)),
+        Box::new(Cancellations::new(deps, running, config.cancel_grace)),
+        Box::new(Deadlines::new(deps, running)),
+        Box::new(Deletions::new(deps)),
+        Box::new(ExpiredLeases::new(deps, running)),
         Box::new(StaleProgress::new(deps, running)),
+        Box::new(UnsealedBatches::new(deps, config.open_ttl)),
     ];
     for task in all {
         tasks.spawn(task.name(), drive(task, tasks.shutdown().clone()));
@@ -43,19 +64,29 @@ pub(crate) fn start(deps: &Deps, config: Config, running: &RunningItems, tasks: 
 
 async fn drive(mut task: Box<dyn Task>, shutdown: Shutdown) {
     let mut failing = false;
-    while !shutdown.is_draining() {
-        match task.run_once().await {
+    while let Some(looked) = shutdown.until_draining(task.run_once()).await {
+        match looked {
             Ok(_) => failing = false,
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
                     tracing::warn!(
                         task = task.name(),
                         error = error.chain(),
-                        "a reconciler can't look, trying again"
+                        "a reconciler can't do its work, trying again"
                     );
                 }
             }
         }
-        shutdown.until_draining(tokio::time::sleep(task.period())).await;
+        let period = task.period();
+        let rest = tokio::time::timeout(period, task.wake());
+        if shutdown.until_draining(rest).await.is_none() {
+            return;
+        }
     }
+}
+
+/// What was longer than `age` ago at `now`.
+fn before(now: Timestamp, age: Duration) -> Timestamp {
+    let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
+    now.saturating_sub(age).unwrap_or(Timestamp::MIN)
 }
