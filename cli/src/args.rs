@@ -4,13 +4,27 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::append::Append;
+use crate::commands::cancel::Cancel;
+use crate::commands::dead_letters::DeadLetters;
+use crate::commands::errors::Errors;
+use crate::commands::explain::Explain;
 use crate::commands::get::Get;
+use crate::commands::history::History;
 use crate::commands::items::Items;
 use crate::commands::ls::Ls;
+use crate::commands::pause::Pause;
 use crate::commands::result::ResultOf;
+use crate::commands::resume::Resume;
+use crate::commands::retry::Retry;
+use crate::commands::rm::Rm;
 use crate::commands::run::Run;
+use crate::commands::seal::Seal;
+use crate::commands::set::Set;
+use crate::commands::start::Start;
 use crate::commands::submit::Submit;
 use crate::commands::watch::Watch;
+use crate::commands::workers::Workers;
 use crate::settings::{Environment, Overrides, Sources};
 
 const EXAMPLES: &str = "\
@@ -68,6 +82,20 @@ pub(crate) enum Command {
     Watch(Watch),
     Items(Items),
     Result(ResultOf),
+    Errors(Errors),
+    Explain(Explain),
+    History(History),
+    Start(Start),
+    Pause(Pause),
+    Resume(Resume),
+    Cancel(Cancel),
+    Set(Set),
+    Retry(Retry),
+    Append(Append),
+    Seal(Seal),
+    Rm(Rm),
+    DeadLetters(DeadLetters),
+    Workers(Workers),
 }
 
 /// Where the engines are.
@@ -126,6 +154,9 @@ pub(crate) struct Up {
     /// Where to listen (FLOTILLA_LISTEN) [default: 127.0.0.1:7400]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Where those who call back reach the API (FLOTILLA_PUBLIC_URL) [default: http:// and where it listens]
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
     /// Where embedded engines keep their data (FLOTILLA_DATA) [default: ./flotilla-data]
     #[arg(long, value_name = "FOLDER")]
     data: Option<String>,
@@ -143,6 +174,9 @@ pub(crate) struct Api {
     /// Allow an address that others can reach: there is no TLS and no authentication (FLOTILLA_LISTEN_PUBLIC)
     #[arg(long)]
     listen_public: bool,
+    /// Where those who call back reach the API (FLOTILLA_PUBLIC_URL) [default: http:// and where it listens]
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
     #[command(flatten)]
     engines: EngineFlags,
 }
@@ -189,12 +223,15 @@ impl Command {
             Self::Up(up) => {
                 let flags = flags
                     .set("listen", up.listen.as_ref())
+                    .set("public_url", up.public_url.as_ref())
                     .set("data", up.data.as_ref());
                 up.engines.set(up.worker.set(flags))
             }
             Self::Api(api) => {
                 let public = api.listen_public.then_some(true);
-                let flags = flags.set("listen", api.listen.as_ref());
+                let flags = flags
+                    .set("listen", api.listen.as_ref())
+                    .set("public_url", api.public_url.as_ref());
                 api.engines.set(flags.set("listen_public", public))
             }
             Self::Worker(worker) => worker.engines.set(worker.worker.set(flags)),

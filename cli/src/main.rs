@@ -97,6 +97,20 @@ impl Command {
             Self::Watch(watch) => return watch.run().await,
             Self::Items(items) => return items.run().await,
             Self::Result(result) => return result.run().await,
+            Self::Errors(errors) => return errors.run().await,
+            Self::Explain(explain) => return explain.run().await,
+            Self::History(history) => return history.run().await,
+            Self::Start(start) => return start.run().await,
+            Self::Pause(pause) => return pause.run().await,
+            Self::Resume(resume) => return resume.run().await,
+            Self::Cancel(cancel) => return cancel.run().await,
+            Self::Set(set) => return set.run().await,
+            Self::Retry(retry) => return retry.run().await,
+            Self::Append(append) => return append.run().await,
+            Self::Seal(seal) => return seal.run().await,
+            Self::Rm(rm) => return rm.run().await,
+            Self::DeadLetters(letters) => return letters.run().await,
+            Self::Workers(workers) => return workers.run().await,
         }
         Ok(Exit::Fine)
     }

@@ -1,5 +1,8 @@
 //! A thin HTTP client for the API, for the commands. It knows paths and errors; what answers mean is in [`view`].
 
+mod act;
+mod actor;
+pub(crate) mod dead_letters;
 mod lines;
 pub(crate) mod problem;
 mod read;
@@ -81,6 +84,7 @@ impl Client {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .user_agent(concat!("flotilla/", env!("CARGO_PKG_VERSION")))
+            .default_headers(actor::headers())
             .build()
             .context("can't set up HTTP")?;
         Ok(Self { http, base, space })

@@ -89,8 +89,9 @@ impl Client {
         }
     }
 
-    /// What a finished batch amounts to.
-    pub(crate) async fn result(&self, id: &str) -> Result<Reply> {
-        self.get(&["v1", "batches", id, "result"], &[]).await
+    /// What a finished batch amounts to: at that revision, or now.
+    pub(crate) async fn result(&self, id: &str, revision: Option<u32>) -> Result<Reply> {
+        let query = revision.map(|revision| ("revision", revision.to_string()));
+        self.get(&["v1", "batches", id, "result"], query.as_slice()).await
     }
 }

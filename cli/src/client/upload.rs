@@ -12,9 +12,10 @@ use clap::ValueEnum;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reqwest::header::{CONTENT_TYPE, HeaderName};
-use serde_json::json;
+use serde_json::{Map, Value};
 use tokio::io::AsyncRead;
 use tokio_util::io::ReaderStream;
+use url::Url;
 
 use super::problem::Unreachable;
 use super::{Client, Reply, lines};
@@ -63,16 +64,26 @@ impl Format {
 /// What a batch is to do.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
-    /// Who handles its items.
-    pub(crate) job_type: String,
-    /// A name for people.
-    pub(crate) name: Option<String>,
-    /// Higher goes first.
-    pub(crate) priority: Option<i16>,
-    /// The most items in flight.
-    pub(crate) concurrency: Option<u32>,
+    /// The fields of the request, as the API calls them.
+    pub(crate) fields: Map<String, Value>,
     /// The same key is the same batch.
     pub(crate) idempotency_key: Option<String>,
+}
+
+impl Options {
+    /// A batch of a job type.
+    pub(crate) fn of(job_type: &str) -> Self {
+        Self::default().set("job_type", Some(job_type))
+    }
+
+    /// Says something where there is something to say.
+    #[must_use]
+    pub(crate) fn set(mut self, field: &str, value: Option<impl Into<Value>>) -> Self {
+        if let Some(value) = value {
+            self.fields.insert(field.to_owned(), value.into());
+        }
+        self
+    }
 }
 
 /// How many bytes of an upload have left.
@@ -95,6 +106,33 @@ impl Client {
         options: &Options,
         sent: &Sent,
     ) -> Result<Reply> {
+        let url = self.url(&["v1", "batches"], &[])?;
+        self.upload(url, body, format, options, sent).await
+    }
+
+    /// Appends what `body` reads to a batch that is open, and has `first` items where that is said.
+    pub(crate) async fn append(
+        &self,
+        id: &str,
+        body: impl AsyncRead + Send + 'static,
+        format: Format,
+        first: Option<u32>,
+        sent: &Sent,
+    ) -> Result<Reply> {
+        let path = ["v1", "batches", id, "items"];
+        let query = first.map(|first| ("first", first.to_string()));
+        let (url, nothing) = (self.url(&path, query.as_slice())?, Options::default());
+        self.upload(url, body, format, &nothing, sent).await
+    }
+
+    async fn upload(
+        &self,
+        mut url: Url,
+        body: impl AsyncRead + Send + 'static,
+        format: Format,
+        options: &Options,
+        sent: &Sent,
+    ) -> Result<Reply> {
         let (query, before, after) = frame(format, options)?;
         let counter = Arc::clone(&sent.0);
         let pieces = pieces(body, format).inspect_ok(move |piece| {
@@ -102,9 +140,12 @@ impl Client {
         });
         let text = |text: String| stream::once(async move { Ok(text.into()) });
         let body = reqwest::Body::wrap_stream(text(before).chain(pieces).chain(text(after)));
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
         let mut request = self
             .http
-            .post(self.url(&["v1", "batches"], &query)?)
+            .post(url)
             .header(CONTENT_TYPE, media_type(format))
             .body(body);
         if let Some(key) = &options.idempotency_key {
@@ -132,34 +173,22 @@ fn media_type(format: Format) -> &'static str {
     }
 }
 
-type Query = Vec<(&'static str, String)>;
+type Query<'a> = Vec<(&'a str, String)>;
 
 /// Where the options go: into the query, or, with JSON, around the array.
-fn frame(format: Format, options: &Options) -> Result<(Query, String, String)> {
+fn frame(format: Format, options: &Options) -> Result<(Query<'_>, String, String)> {
     if format == Format::Json {
-        let mut fields = json!({"job_type": options.job_type});
-        for (name, value) in [
-            ("name", options.name.as_ref().map(|name| json!(name))),
-            ("priority", options.priority.map(|number| json!(number))),
-            ("concurrency", options.concurrency.map(|number| json!(number))),
-        ] {
-            if let Some(value) = value {
-                fields[name] = value;
-            }
-        }
-        let object = serde_json::to_string(&fields).context("the options")?;
+        let object = serde_json::to_string(&options.fields).context("the options")?;
         let open = object.strip_suffix('}').unwrap_or(&object);
-        return Ok((Vec::new(), format!("{open},\"items\":"), "}".to_owned()));
+        let comma = if options.fields.is_empty() { "" } else { "," };
+        return Ok((Vec::new(), format!("{open}{comma}\"items\":"), "}".to_owned()));
     }
-    let mut query = vec![("job_type", options.job_type.clone())];
-    query.extend(options.name.clone().map(|name| ("name", name)));
-    query.extend(options.priority.map(|number| ("priority", number.to_string())));
-    query.extend(
-        options
-            .concurrency
-            .map(|number| ("concurrency", number.to_string())),
-    );
-    Ok((query, String::new(), String::new()))
+    // Texts as they are, everything else as JSON.
+    let query = options.fields.iter().map(|(name, value)| match value {
+        Value::String(text) => (name.as_str(), text.clone()),
+        other => (name.as_str(), other.to_string()),
+    });
+    Ok((query.collect(), String::new(), String::new()))
 }
 
 /// Ends when nothing was sent for too long.
@@ -173,33 +202,51 @@ async fn stalled(sent: &Sent) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn options() -> Options {
-        Options {
-            job_type: "resize".into(),
-            name: Some("a \"b\" }".into()),
-            priority: Some(-3),
-            ..Options::default()
-        }
+        Options::of("resize")
+            .set("name", Some("a \"b\" }"))
+            .set("priority", Some(-3))
+            .set("concurrency", None::<u32>)
+            .set("failure_threshold", Some(json!({"percent": 5})))
     }
 
     #[test]
     fn an_array_is_wrapped_into_a_request() {
-        let (query, before, after) = frame(Format::Json, &options()).unwrap();
-        let whole: serde_json::Value = serde_json::from_str(&format!("{before}[1, 2]{after}")).unwrap();
+        let options = options();
+        let (query, before, after) = frame(Format::Json, &options).unwrap();
+        let whole: Value = serde_json::from_str(&format!("{before}[1, 2]{after}")).unwrap();
         assert_eq!(
             whole,
-            json!({"job_type": "resize", "name": "a \"b\" }", "priority": -3, "items": [1, 2]})
+            json!({
+                "job_type": "resize", "name": "a \"b\" }", "priority": -3, "failure_threshold": {"percent": 5},
+                "items": [1, 2],
+            })
         );
         assert!(query.is_empty());
+        let nothing = Options::default();
+        let (_, before, after) = frame(Format::Json, &nothing).unwrap();
+        assert_eq!(format!("{before}[1]{after}"), r#"{"items":[1]}"#);
     }
 
     #[test]
     fn lines_and_rows_go_as_they_are() {
-        let (query, before, after) = frame(Format::Csv, &options()).unwrap();
+        let options = options();
+        let (mut query, before, after) = frame(Format::Csv, &options).unwrap();
         assert!(before.is_empty() && after.is_empty());
-        assert_eq!(query.len(), 3);
+        query.sort();
+        assert_eq!(
+            query,
+            [
+                ("failure_threshold", r#"{"percent":5}"#.to_owned()),
+                ("job_type", "resize".to_owned()),
+                ("name", "a \"b\" }".to_owned()),
+                ("priority", "-3".to_owned()),
+            ]
+        );
     }
 
     #[test]

@@ -3,9 +3,9 @@
 
 use flotilla_core::item::ItemState;
 use flotilla_core::pace::Eta;
-use flotilla_core::result::ResultSummary;
+use flotilla_core::result::{ErrorGroup, ResultSummary};
 use flotilla_core::{BatchState, Counts};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// A batch.
@@ -21,6 +21,25 @@ pub(crate) struct BatchView {
     pub(crate) percent: f64,
     pub(crate) rate_per_s: f64,
     pub(crate) eta: Option<Eta>,
+    #[serde(default)]
+    pub(crate) paused: Option<PausedView>,
+    #[serde(default)]
+    pub(crate) awaits_approval: bool,
+    /// `auto`, `manual`, or a time.
+    #[serde(default)]
+    pub(crate) start: Option<String>,
+    #[serde(default)]
+    pub(crate) priority: i16,
+    #[serde(default)]
+    pub(crate) concurrency: Option<u32>,
+    #[serde(default)]
+    pub(crate) rate_limit_per_s: Option<f64>,
+    #[serde(default)]
+    pub(crate) max_attempts: Option<u16>,
+    #[serde(default)]
+    pub(crate) deadline: Option<String>,
+    #[serde(default)]
+    pub(crate) revision: Option<u32>,
     pub(crate) created_at: String,
     #[serde(default)]
     pub(crate) started_at: Option<String>,
@@ -28,6 +47,14 @@ pub(crate) struct BatchView {
     pub(crate) completed_at: Option<String>,
     #[serde(default)]
     pub(crate) error: Option<String>,
+}
+
+/// A pause.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct PausedView {
+    pub(crate) reason: String,
+    pub(crate) by: String,
+    pub(crate) at: String,
 }
 
 /// An item.
@@ -64,4 +91,155 @@ pub(crate) struct ResultView {
     pub(crate) avg_item_time_ms: f64,
     pub(crate) success_rate: f64,
     pub(crate) result_summary: ResultSummary,
+}
+
+/// What [`retry`](crate::commands::retry) came to.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Retried {
+    pub(crate) items: u32,
+    pub(crate) batch: BatchView,
+}
+
+/// Errors of a batch.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ErrorsView {
+    pub(crate) errors: Vec<ErrorGroup>,
+}
+
+/// What was done to a batch.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct HistoryView {
+    pub(crate) history: Vec<EventView>,
+}
+
+/// Something that was done to a batch.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct EventView {
+    pub(crate) at: String,
+    pub(crate) by: String,
+    pub(crate) action: String,
+    #[serde(default)]
+    pub(crate) detail: Option<String>,
+}
+
+/// Why a batch waits.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ExplainView {
+    pub(crate) reasons: Vec<ReasonView>,
+}
+
+/// Something that a batch waits for.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ReasonView {
+    pub(crate) code: String,
+    pub(crate) count: u32,
+    pub(crate) detail: String,
+    #[serde(default)]
+    pub(crate) until: Option<String>,
+}
+
+/// The fleet.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WorkersView {
+    pub(crate) workers: Vec<WorkerView>,
+}
+
+/// A worker.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WorkerView {
+    pub(crate) id: String,
+    pub(crate) pools: Vec<String>,
+    pub(crate) concurrency: u32,
+    pub(crate) running: u32,
+    pub(crate) held: u32,
+    #[serde(default)]
+    pub(crate) draining: bool,
+    pub(crate) started_at: String,
+    pub(crate) version: String,
+}
+
+/// A page of dead letters.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct DeadPage {
+    pub(crate) dead_letters: Vec<DeadLetterView>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// An item that was given up on.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct DeadLetterView {
+    pub(crate) batch_id: String,
+    pub(crate) index: u32,
+    #[serde(default)]
+    pub(crate) custom_id: Option<String>,
+    pub(crate) job_type: String,
+    #[serde(default)]
+    pub(crate) input: Option<Box<RawValue>>,
+    pub(crate) error: ErrorView,
+    pub(crate) fingerprint: String,
+    pub(crate) attempts: u16,
+    #[serde(default)]
+    pub(crate) worker: Option<String>,
+    pub(crate) dead_at: String,
+    /// The attempts before the last one, where one letter was asked for.
+    #[serde(default)]
+    pub(crate) history: Vec<TriedView>,
+}
+
+/// An attempt that failed and was followed by another.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct TriedView {
+    pub(crate) attempt: u16,
+    pub(crate) error: ErrorView,
+    pub(crate) started_at: String,
+}
+
+/// Why an item failed.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ErrorView {
+    pub(crate) kind: String,
+    pub(crate) message: String,
+}
+
+/// Dead letters by error.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct DeadGroups {
+    pub(crate) groups: Vec<DeadGroupView>,
+}
+
+/// Dead letters with the same error.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct DeadGroupView {
+    pub(crate) fingerprint: String,
+    pub(crate) count: u64,
+    pub(crate) batches: u64,
+    pub(crate) sample: String,
+    pub(crate) first_at: String,
+    pub(crate) last_at: String,
+}
+
+/// How many dead letters something was done to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Decided {
+    pub(crate) items: u64,
+    /// Batches that did not allow it.
+    #[serde(default)]
+    pub(crate) refused: Vec<RefusedView>,
+    /// There are more than one request handles.
+    #[serde(default)]
+    pub(crate) more: bool,
+}
+
+/// A batch that did not allow it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RefusedView {
+    pub(crate) batch_id: String,
+    pub(crate) reason: String,
+}
+
+/// Items that were appended.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Appended {
+    pub(crate) appended: u32,
+    pub(crate) total: u32,
 }

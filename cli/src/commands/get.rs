@@ -60,6 +60,16 @@ fn describe(batch: &BatchView) -> String {
     if let Some(name) = &batch.name {
         rows.insert(1, ("name", text::clean(name, 200)));
     }
+    if let Some(paused) = &batch.paused {
+        rows.push(("paused", format!("{}, {}", progress::why(paused), paused.at)));
+    }
+    if batch.awaits_approval {
+        rows.push((
+            "canary",
+            "the first items run; the others wait for `flotilla resume`".to_owned(),
+        ));
+    }
+    rows.extend(limits(batch));
     rows.extend(batch.started_at.clone().map(|at| ("started", at)));
     rows.extend(batch.completed_at.clone().map(|at| ("ended", at)));
     rows.extend(batch.eta.map(|eta| ("done in", duration::seconds(eta.high_s))));
@@ -72,4 +82,33 @@ fn describe(batch: &BatchView) -> String {
     rows.iter()
         .map(|(name, value)| format!("{name:<10}{value}\n"))
         .collect()
+}
+
+/// What was said of how it runs.
+fn limits(batch: &BatchView) -> Vec<(&'static str, String)> {
+    let mut limits = Vec::new();
+    if let Some(concurrency) = batch.concurrency {
+        limits.push(format!("{} in flight", number::grouped(concurrency.into())));
+    }
+    if let Some(rate) = batch.rate_limit_per_s {
+        limits.push(number::rate(rate));
+    }
+    if let Some(attempts) = batch.max_attempts.filter(|attempts| *attempts > 1) {
+        limits.push(format!("{attempts} attempts"));
+    }
+    let mut rows = Vec::new();
+    if !limits.is_empty() {
+        rows.push(("at most", limits.join(", ")));
+    }
+    if batch.priority != 0 {
+        rows.push(("priority", batch.priority.to_string()));
+    }
+    if let Some(start) = batch.start.clone().filter(|start| start != "auto") {
+        rows.push(("starts", start));
+    }
+    rows.extend(batch.deadline.clone().map(|deadline| ("deadline", deadline)));
+    if let Some(revision) = batch.revision.filter(|revision| *revision > 1) {
+        rows.push(("results", revision.to_string()));
+    }
+    rows
 }

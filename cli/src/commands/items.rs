@@ -17,7 +17,8 @@ use crate::output::{self, Form, Output, duration, text};
 pub(crate) struct Items {
     /// The batch's id
     id: String,
-    /// Only items in this state: pending, queued (on its way or running), succeeded or failed
+    /// Only items in this state: pending, queued (on its way or running), retrying, waiting, succeeded, failed or
+    /// cancelled
     #[arg(long)]
     state: Option<ItemState>,
     /// How many, 1 to 1000

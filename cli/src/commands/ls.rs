@@ -13,7 +13,7 @@ use crate::output::{self, Form, Output, number, text};
 /// Lists batches, newest first.
 #[derive(Debug, Args)]
 pub(crate) struct Ls {
-    /// Only batches in this state: pending, processing or completed
+    /// Only batches in this state: open, pending, processing, paused, cancelling, completed, failed or cancelled
     #[arg(long)]
     state: Option<BatchState>,
     /// How many, 1 to 1000
@@ -74,8 +74,7 @@ fn row(batch: &BatchView) -> Vec<String> {
         number::grouped(batch.counts.failed.into()),
         number::rate(batch.rate_per_s),
         batch.job_type.clone(),
-        // To the second.
-        batch.created_at.split('.').next().unwrap_or_default().to_owned(),
+        text::second(&batch.created_at),
         text::clean(batch.name.as_deref().unwrap_or_default(), 40),
     ]
 }

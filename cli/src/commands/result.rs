@@ -13,6 +13,9 @@ use crate::output::{self, Form, Output, duration, summary};
 pub(crate) struct ResultOf {
     /// The batch's id
     id: String,
+    /// Which one, where failed items ran again: 1 is the first [default: the latest]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    revision: Option<u32>,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -22,7 +25,7 @@ pub(crate) struct ResultOf {
 impl ResultOf {
     /// Runs the command.
     pub(crate) async fn run(self) -> Result<Exit> {
-        let reply = self.server.client()?.result(&self.id).await?;
+        let reply = self.server.client()?.result(&self.id, self.revision).await?;
         match self.output.form() {
             Form::Json => output::print(&reply.text)?,
             Form::Table => {

@@ -32,7 +32,7 @@ pub(crate) async fn watch(client: &Client, id: &str, output: Output) -> Result<E
     let mut meter = Meter::new(false);
     let batch = follow::until_final(client, id, follow::LIVELY, &mut meter).await?;
     meter.clear();
-    let result = client.result(id).await?;
+    let result = client.result(id, None).await?;
     if output.is_json() {
         output::print(&result.text)?;
     } else {

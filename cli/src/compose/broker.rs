@@ -7,6 +7,7 @@ use std::sync::Arc;
 use flotilla_amqp::AmqpBroker;
 use flotilla_core::Result;
 use flotilla_core::ports::Broker;
+use flotilla_core::ports::broker::PARKED;
 use flotilla_embedded::broker::{BrokerOptions, EmbeddedBroker};
 use url::Url;
 
@@ -54,6 +55,14 @@ impl Place for BrokerUrl {
 }
 
 impl BrokerUrl {
+    /// Where a server keeps what nobody understands. Nothing but people look at it, so it is no part of the topology.
+    pub(crate) fn parking_queue(&self) -> Option<&'static str> {
+        match self {
+            Self::Amqp(_) => Some(PARKED),
+            Self::Embedded => None,
+        }
+    }
+
     /// Connects to it. `name` is how the connection is listed on the server.
     pub(crate) fn connect(&self, name: &str) -> Result<Arc<dyn Broker>> {
         Ok(match self {

@@ -13,6 +13,17 @@ pub(crate) fn grouped(number: u64) -> String {
     out
 }
 
+/// `1 item`, `1,234 items`.
+pub(crate) fn items(number: u64) -> String {
+    counted(number, "item")
+}
+
+/// The same for another noun.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{s}", grouped(number))
+}
+
 /// `0.25/s`, `7.3/s`, `1,234/s`.
 pub(crate) fn rate(per_second: f64) -> String {
     match per_second {
@@ -53,6 +64,8 @@ mod tests {
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1_000), "1,000");
         assert_eq!(grouped(12_345_678), "12,345,678");
+        assert_eq!(items(1), "1 item");
+        assert_eq!(items(1_200), "1,200 items");
         assert_eq!(rate(0.254), "0.25/s");
         assert_eq!(rate(7.32), "7.3/s");
         assert_eq!(rate(1_234.4), "1,234/s");

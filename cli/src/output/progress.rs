@@ -1,24 +1,28 @@
 //! The progress of a batch in one line.
 
-use super::{duration, number};
-use crate::client::view::BatchView;
+use flotilla_core::BatchState;
+
+use super::{duration, number, text};
+use crate::client::view::{BatchView, PausedView};
 
 /// `312 of 800 (39 %) · 2 failed · 48.1/s · 9 to 12 s left`.
 pub(crate) fn line(batch: &BatchView) -> String {
     let counts = &batch.counts;
-    let mut parts = vec![format!(
-        "{} of {} ({:.0} %)",
-        number::grouped(counts.settled().into()),
-        number::grouped(counts.total.into()),
-        batch.percent.floor()
-    )];
+    let mut parts = vec![amount(batch)];
     if counts.failed > 0 {
         parts.push(format!("{} failed", number::grouped(counts.failed.into())));
     }
     if counts.retrying > 0 {
         parts.push(format!("{} to retry", number::grouped(counts.retrying.into())));
     }
+    if counts.waiting > 0 {
+        parts.push(format!("{} waiting", number::grouped(counts.waiting.into())));
+    }
     if batch.state.is_final() {
+        parts.push(batch.state.to_string());
+    } else if let Some(paused) = &batch.paused {
+        parts.push(why(paused));
+    } else if matches!(batch.state, BatchState::Cancelling | BatchState::Open) {
         parts.push(batch.state.to_string());
     } else {
         if batch.rate_per_s > 0.0 {
@@ -29,6 +33,25 @@ pub(crate) fn line(batch: &BatchView) -> String {
         }
     }
     parts.join(" · ")
+}
+
+/// Why a batch is paused, and what to do about it.
+pub(crate) fn why(paused: &PausedView) -> String {
+    match paused.reason.as_str() {
+        "failure_threshold" => "paused: too many items failed (flotilla errors, flotilla resume)".to_owned(),
+        "canary" => "paused: look at the first items, then flotilla resume".to_owned(),
+        _ => format!("paused by {}", text::clean(&paused.by, 100)),
+    }
+}
+
+/// `312 of 800 (39 %)`.
+pub(crate) fn amount(batch: &BatchView) -> String {
+    format!(
+        "{} of {} ({:.0} %)",
+        number::grouped(batch.counts.settled().into()),
+        number::grouped(batch.counts.total.into()),
+        batch.percent.floor()
+    )
 }
 
 /// A range where its ends read differently.
@@ -62,6 +85,16 @@ mod tests {
             line(&running),
             "312 of 800 (39 %) · 2 failed · 48.1/s · 10 s to 12 s left"
         );
+    }
+
+    #[test]
+    fn a_pause_says_by_whom() {
+        let paused = batch(&format!(
+            r#"{{"id":"b","name":null,"job_type":"t","state":"paused",{COUNTS},"percent":39.0,"rate_per_s":48.12,
+            "paused":{{"reason":"requested","by":"ann@host","at":"2026-01-01T00:00:00Z"}},
+            "eta":null,"created_at":"2026-01-01T00:00:00Z"}}"#
+        ));
+        assert_eq!(line(&paused), "312 of 800 (39 %) · 2 failed · paused by ann@host");
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub(crate) fn clean(text: &str, longest: usize) -> String {
     out
 }
 
+/// A time of the API to the second.
+pub(crate) fn second(time: &str) -> String {
+    let cut = time.split(['.', 'Z']).next().unwrap_or_default();
+    clean(cut, 30)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +40,7 @@ mod tests {
         assert_eq!(clean("a\u{1b}[31m red\nline\t2 ", 80), "a [31m red line 2");
         assert_eq!(clean("abcdefgh", 5), "abcd…");
         assert_eq!(clean("", 5), "");
+        assert_eq!(second("2026-01-01T10:20:30.123456Z"), "2026-01-01T10:20:30");
+        assert_eq!(second("2026-01-01T10:20:30Z"), "2026-01-01T10:20:30");
     }
 }

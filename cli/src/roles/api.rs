@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use flotilla_api::publisher;
+use flotilla_api::{Callbacks, publisher};
+use flotilla_core::ports::Store;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -26,8 +27,10 @@ pub(crate) async fn run(settings: &Settings, context: &Context) -> Result<()> {
     };
     let mut crew = Crew::new(context.shutdown.clone());
     let wake = Arc::new(Notify::new());
-    tracing::info!(listen = %listener.local_addr()?, "api starts");
-    start_publisher(&mut crew, &engines, context, &wake);
+    let address = listener.local_addr()?;
+    tracing::info!(listen = %address, "api starts");
+    let callbacks = callbacks(engines.store.as_ref(), settings, address).await?;
+    start_publisher(&mut crew, &engines, settings, context, &wake, callbacks);
     start_server(&mut crew, &engines, settings, context, &wake, listener);
     context.run(crew, settings).await
 }
@@ -39,12 +42,27 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener> {
         .with_context(|| format!("can't listen on {address}; choose another address with --listen"))
 }
 
+/// Where items are completed that wait for a callback, signed as every process of this deployment does it.
+pub(crate) async fn callbacks(
+    store: &dyn Store,
+    settings: &Settings,
+    address: SocketAddr,
+) -> Result<Callbacks> {
+    let secret = store
+        .secret()
+        .await
+        .context("can't read the key that callbacks are signed with")?;
+    Ok(Callbacks::new(&settings.public_url.or_address(address), secret))
+}
+
 /// Starts the publisher.
 pub(crate) fn start_publisher(
     crew: &mut Crew,
     engines: &fleet::Engines,
+    settings: &Settings,
     context: &Context,
     wake: &Arc<Notify>,
+    callbacks: Callbacks,
 ) {
     let deps = publisher::Deps {
         store: Arc::clone(&engines.store),
@@ -53,6 +71,9 @@ pub(crate) fn start_publisher(
         clock: Arc::clone(&context.clock),
         wake: Arc::clone(wake),
         trace: Arc::clone(&context.trace),
+        ceilings: Arc::new(settings.ceilings()),
+        weights: Arc::new(settings.spaces.weights.clone()),
+        callbacks: Some(callbacks),
     };
     crew.start("publisher", |shutdown| async move {
         Ok(publisher::run(deps, publisher::Config::default(), shutdown).await?)
@@ -71,6 +92,7 @@ pub(crate) fn start_server(
     let engines = engines.clone();
     let (context, wake) = (context.clone(), Arc::clone(wake));
     let job_types = Arc::new(settings.job_types.clone());
+    let ceilings = Arc::new(settings.ceilings());
     let config = flotilla_api::Config {
         drain: settings.drain,
         ..settings.api.clone()
@@ -83,6 +105,7 @@ pub(crate) fn start_server(
             objects: engines.objects,
             broker: Some(engines.broker),
             job_types,
+            ceilings,
             clock: context.clock,
             ids: context.ids,
             tasks: tasks.clone(),

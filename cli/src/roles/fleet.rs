@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use flotilla_api::publisher;
 use flotilla_core::Pool;
 use flotilla_core::ports::{Broker, Objects, Progress, Store};
+use flotilla_worker::flight_recorder;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -33,7 +34,15 @@ impl Engines {
             objects: composer.objects().await?,
         };
         if engines.broker.is_volatile() {
-            let items = publisher::recover(engines.store.as_ref(), context.clock.as_ref()).await?;
+            // The worker notes there what it runs, wherever the store is.
+            std::fs::create_dir_all(&settings.data).with_context(|| {
+                format!(
+                    "can't create the folder {}; choose another with --data",
+                    settings.data.display()
+                )
+            })?;
+            let running = flight_recorder::landed(&worker::flight_recorder(settings));
+            let items = publisher::recover(engines.store.as_ref(), context.clock.as_ref(), running).await?;
             if items > 0 {
                 tracing::info!(
                     items,
@@ -47,23 +56,28 @@ impl Engines {
 
 /// Starts every role. They stop in the order in which an item passes them, so that what runs is finished and counted;
 /// the API is last, so that progress can be read meanwhile.
-pub(crate) fn start(
+///
+/// # Errors
+/// Where the store can't be read.
+pub(crate) async fn start(
     engines: &Engines,
     settings: &Settings,
     context: &Context,
     pools: Vec<Pool>,
     listener: TcpListener,
-) -> Crew {
+) -> Result<Crew> {
+    let callbacks = api::callbacks(engines.store.as_ref(), settings, listener.local_addr()?).await?;
     let mut crew = Crew::new(context.shutdown.clone());
     let wake = Arc::new(Notify::new());
-    api::start_publisher(&mut crew, engines, context, &wake);
+    api::start_publisher(&mut crew, engines, settings, context, &wake, callbacks);
     let work = worker::Engines {
         broker: Arc::clone(&engines.broker),
+        progress: Arc::clone(&engines.progress),
         objects: engines.objects.clone(),
     };
     worker::start(&mut crew, work, settings, context, pools);
     crew.then(quiet::reports_taken(Arc::clone(&engines.broker), settings.shards));
     scheduler::start(&mut crew, engines, settings, context);
     api::start_server(&mut crew, engines, settings, context, &wake, listener);
-    crew
+    Ok(crew)
 }

@@ -14,14 +14,14 @@ pub(crate) async fn run(settings: &Settings, context: &Context) -> Result<()> {
     composer.migrated_store().await?;
     output::print(&format!("schema is up to date: {}", settings.engines.store))?;
     composer.declared_broker("flotilla migrate").await?;
-    let topology = settings.topology();
-    output::print(&format!(
-        "{} queues are declared: {}",
-        topology.queues().len(),
-        settings.engines.broker
-    ))?;
-    for queue in topology.queues() {
-        output::print(&format!("  {queue}"))?;
+    let broker = &settings.engines.broker;
+    let declared = settings.topology().queues();
+    let names: Vec<String> = declared.iter().map(ToString::to_string).collect();
+    let parking = broker.parking_queue().map(str::to_owned);
+    let names: Vec<String> = names.into_iter().chain(parking).collect();
+    output::print(&format!("{} queues are declared: {broker}", names.len()))?;
+    for name in names {
+        output::print(&format!("  {name}"))?;
     }
     Ok(())
 }

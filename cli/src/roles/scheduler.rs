@@ -29,12 +29,15 @@ pub(crate) fn start(crew: &mut Crew, engines: &fleet::Engines, settings: &Settin
         store: Arc::clone(&engines.store),
         broker: Arc::clone(&engines.broker),
         progress: Arc::clone(&engines.progress),
+        objects: engines.objects.clone(),
         clock: Arc::clone(&context.clock),
         trace: Arc::clone(&context.trace),
     };
     let config = flotilla_scheduler::Config {
         shards: settings.shards,
         drain: settings.drain,
+        open_ttl: settings.open_ttl,
+        cancel_grace: settings.cancel_grace,
         ..flotilla_scheduler::Config::default()
     };
     crew.start("scheduler", |shutdown| async move {

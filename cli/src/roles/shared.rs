@@ -18,9 +18,9 @@ pub(crate) const ALL: Uses = Uses {
     progress: true,
 };
 /// What a worker needs: it never opens the store.
-pub(crate) const BROKER_ONLY: Uses = Uses {
+pub(crate) const NO_STORE: Uses = Uses {
     store: false,
-    progress: false,
+    progress: true,
 };
 
 /// What a migration touches.
@@ -105,8 +105,12 @@ mod tests {
 
     #[test]
     fn a_worker_needs_no_store() {
-        let broker_only = settings(&[("FLOTILLA_BROKER_URL", "amqp://mq")]);
-        assert!(require(&broker_only, "worker", BROKER_ONLY).is_ok());
-        assert!(require(&broker_only, "api", ALL).is_err());
+        let variables = [
+            ("FLOTILLA_BROKER_URL", "amqp://mq"),
+            ("FLOTILLA_PROGRESS_URL", "redis://live"),
+        ];
+        assert!(require(&settings(&variables), "worker", NO_STORE).is_ok());
+        assert!(require(&settings(&variables[..1]), "worker", NO_STORE).is_err());
+        assert!(require(&settings(&variables), "api", ALL).is_err());
     }
 }

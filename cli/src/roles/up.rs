@@ -17,7 +17,7 @@ pub(crate) async fn run(settings: &Settings, context: &Context) -> Result<()> {
         // Nobody else would work on the others.
         None => settings.worker.all_pools(&settings.job_types),
     };
-    let crew = fleet::start(&engines, settings, context, pools, listener);
+    let crew = fleet::start(&engines, settings, context, pools, listener).await?;
     announce(settings, &address.to_string());
     context.run(crew, settings).await
 }

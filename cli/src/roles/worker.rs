@@ -1,10 +1,12 @@
-//! `flotilla worker`: runs items. It needs the broker and object storage, and never opens the store.
+//! `flotilla worker`: runs items. It needs the broker, object storage, and to read the live view, which tells it what is
+//! paused or cancelled. It never opens the store.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
 use flotilla_core::Pool;
-use flotilla_core::ports::{Broker, Objects};
+use flotilla_core::ports::{Broker, Objects, Progress};
 
 use super::{Context, shared};
 use crate::lifecycle::Crew;
@@ -13,15 +15,17 @@ use crate::settings::Settings;
 /// What a worker works with.
 pub(crate) struct Engines {
     pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) progress: Arc<dyn Progress>,
     pub(crate) objects: Objects,
 }
 
 /// Runs the role alone.
 pub(crate) async fn run(settings: &Settings, context: &Context) -> Result<()> {
-    shared::require(settings, "worker", shared::BROKER_ONLY)?;
+    shared::require(settings, "worker", shared::NO_STORE)?;
     let composer = context.composer(settings);
     let engines = Engines {
         broker: composer.broker("flotilla worker").await?,
+        progress: composer.progress().await?,
         objects: composer.objects().await?,
     };
     let mut crew = Crew::new(context.shutdown.clone());
@@ -39,8 +43,11 @@ pub(crate) fn start(
 ) {
     let id = context.ids.worker(&host());
     tracing::info!(worker = %id, concurrency = settings.worker.concurrency, "worker starts");
+    // Other brokers count deliveries themselves.
+    let flight_recorder = engines.broker.is_volatile().then(|| flight_recorder(settings));
     let deps = flotilla_worker::Deps {
         broker: engines.broker,
+        progress: engines.progress,
         objects: engines.objects,
         clock: Arc::clone(&context.clock),
         trace: Arc::clone(&context.trace),
@@ -53,11 +60,17 @@ pub(crate) fn start(
         shards: settings.shards,
         job_types: Arc::new(settings.job_types.clone()),
         drain: settings.drain,
+        flight_recorder,
         ..flotilla_worker::Config::default()
     };
     crew.start("worker", |shutdown| async move {
         Ok(flotilla_worker::run(deps, config, shutdown).await?)
     });
+}
+
+/// Where the worker notes what it runs, for the next start of a process with an embedded broker.
+pub(crate) fn flight_recorder(settings: &Settings) -> PathBuf {
+    settings.data.join("running")
 }
 
 /// The machine's name, to be found again in lists of workers.

@@ -6,7 +6,11 @@ use figment::value::{Dict, Value};
 
 use super::raw::Raw;
 
-/// Every setting, by its path in `flotilla.toml`. `job_types` is one of them: what is inside is checked by its own type.
+/// Sections whose keys are names that people choose. What is inside is checked by its own type, and exists only in
+/// `flotilla.toml`.
+pub(crate) const NAMED: [&str; 2] = ["job_types", "spaces"];
+
+/// Every setting, by its path in `flotilla.toml`. Each of [`NAMED`] is one of them.
 pub(crate) fn all() -> Vec<String> {
     let mut paths = Vec::new();
     if let Ok(serde_json::Value::Object(raw)) = serde_json::to_value(Raw::default()) {
@@ -19,7 +23,7 @@ pub(crate) fn all() -> Vec<String> {
 
 fn collect(path: String, value: &serde_json::Value, paths: &mut Vec<String>) {
     match value {
-        serde_json::Value::Object(section) if path != "job_types" => {
+        serde_json::Value::Object(section) if !NAMED.contains(&path.as_str()) => {
             for (key, value) in section {
                 collect(format!("{path}.{key}"), value, paths);
             }
@@ -86,7 +90,7 @@ mod tests {
     #[test]
     fn names_follow_from_paths() {
         assert!(all().contains(&"worker.concurrency".to_owned()));
-        assert!(all().contains(&"job_types".to_owned()));
+        assert!(NAMED.iter().all(|name| all().contains(&(*name).to_owned())));
         assert_eq!(variable("worker.concurrency"), "FLOTILLA_WORKER_CONCURRENCY");
         assert_eq!(flag("worker.concurrency"), "--concurrency");
         assert_eq!(flag("store_url"), "--store-url");

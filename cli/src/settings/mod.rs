@@ -11,7 +11,9 @@ mod layers;
 mod listen;
 mod overrides;
 mod problem;
+mod public_url;
 mod raw;
+mod spaces;
 mod telemetry;
 mod worker;
 
@@ -19,6 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use flotilla_core::job_type::JobTypes;
+use flotilla_core::limits::Ceilings;
 use flotilla_core::ports::broker::Topology;
 use flotilla_core::shard::DEFAULT_SHARDS;
 
@@ -30,7 +33,9 @@ pub(crate) use self::layers::Sources;
 pub(crate) use self::listen::Listen;
 pub(crate) use self::overrides::Overrides;
 pub(crate) use self::problem::{Invalid, Problem};
-use self::raw::Raw;
+pub(crate) use self::public_url::PublicUrl;
+use self::raw::{Period, Raw};
+pub(crate) use self::spaces::SpaceSettings;
 pub(crate) use self::telemetry::{DEFAULT_LOG, TelemetrySettings};
 pub(crate) use self::worker::WorkerSettings;
 
@@ -43,12 +48,18 @@ pub(crate) struct Settings {
     pub(crate) data: PathBuf,
     /// Where the API listens.
     pub(crate) listen: Listen,
+    /// Where it is reached by those who call back.
+    pub(crate) public_url: PublicUrl,
     /// How many report queues there are.
     pub(crate) shards: u16,
     /// How long to wait for engines at start.
     pub(crate) wait: Duration,
     /// How long running items may take to finish at shutdown.
     pub(crate) drain: Duration,
+    /// How long a batch that stays open may be untouched.
+    pub(crate) open_ttl: Duration,
+    /// How long workers may take to stop items of a batch that is being cancelled.
+    pub(crate) cancel_grace: Duration,
     /// What a process says about itself.
     pub(crate) telemetry: TelemetrySettings,
     /// How much a worker does.
@@ -57,7 +68,12 @@ pub(crate) struct Settings {
     pub(crate) api: ApiSettings,
     /// What batches may ask for.
     pub(crate) job_types: JobTypes,
+    /// How much of the fleet spaces get.
+    pub(crate) spaces: SpaceSettings,
 }
+
+/// An append may be silent for half of that.
+const SHORTEST_OPEN_TTL: Duration = Duration::from_secs(60);
 
 /// The most report queues: each is a task and a consumer in every scheduler.
 const MAX_SHARDS: u16 = 64;
@@ -92,10 +108,16 @@ impl Settings {
             listen: Listen::validate(raw.listen.as_deref(), raw.listen_public)?,
             shards: shards(raw.shards)?,
             wait: raw.wait.map_or(Duration::from_secs(30), |period| period.0),
+            public_url: PublicUrl::validate(raw.public_url.as_deref())?,
             drain: raw.drain.map_or(Duration::from_secs(30), |period| period.0),
+            open_ttl: open_ttl(raw.open_ttl)?,
+            cancel_grace: raw
+                .cancel_grace
+                .map_or(Duration::from_secs(10), |period| period.0),
             telemetry: TelemetrySettings::validate(raw.log, raw.otlp_endpoint.as_deref())?,
             worker: raw.worker.validate(cores)?,
             api: raw.api.validate()?,
+            spaces: SpaceSettings::validate(raw.spaces)?,
             data,
             job_types,
         })
@@ -108,6 +130,25 @@ impl Settings {
             shards: self.shards,
         }
     }
+
+    /// What spaces and job types may have in flight, over all batches.
+    pub(crate) fn ceilings(&self) -> Ceilings {
+        let mut ceilings = Ceilings::default();
+        self.job_types.add_ceilings(&mut ceilings);
+        self.spaces.add_ceilings(&mut ceilings);
+        ceilings
+    }
+}
+
+fn open_ttl(given: Option<Period>) -> Result<Duration, Invalid> {
+    let ttl = given.map_or(Duration::from_secs(24 * 3600), |period| period.0);
+    if ttl < SHORTEST_OPEN_TTL {
+        return Err(Invalid::new(
+            "open_ttl",
+            "must be at least \"1m\": batches that somebody still appends to would be removed",
+        ));
+    }
+    Ok(ttl)
 }
 
 fn shards(given: Option<u16>) -> Result<u16, Invalid> {

@@ -7,6 +7,7 @@ use flotilla_core::job_type::{JobTypes, duration};
 use serde::{Deserialize, Serialize};
 
 use super::api::RawApi;
+use super::spaces::RawSpaces;
 use super::worker::RawWorker;
 
 /// All settings. The names of the fields are the names in `flotilla.toml`.
@@ -20,14 +21,18 @@ pub(crate) struct Raw {
     pub(super) data: Option<PathBuf>,
     pub(super) listen: Option<String>,
     pub(super) listen_public: Option<bool>,
+    pub(super) public_url: Option<String>,
     pub(super) shards: Option<u16>,
     pub(super) wait: Option<Period>,
     pub(super) drain: Option<Period>,
+    pub(super) open_ttl: Option<Period>,
+    pub(super) cancel_grace: Option<Period>,
     pub(super) log: Option<String>,
     pub(super) otlp_endpoint: Option<String>,
     pub(super) worker: RawWorker,
     pub(super) api: RawApi,
     pub(super) job_types: JobTypes,
+    pub(super) spaces: RawSpaces,
 }
 
 /// A duration with a unit.

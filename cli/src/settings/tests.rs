@@ -89,6 +89,62 @@ fn an_unknown_key_of_a_job_type_is_refused_too() {
 }
 
 #[test]
+fn spaces_have_shares_and_ceilings() {
+    let toml = "\
+        [spaces.team-a]\nweight = 3\nconcurrency = 50\n\
+        [spaces.team-b]\nrate_per_s = 2.5\n\
+        [job_types.enrich]\nhandler = { kind = \"echo\" }\nconcurrency = 4\n";
+    let settings = load(toml, &[], Overrides::default()).unwrap();
+    let space = |name: &str| name.parse::<flotilla_core::Space>().unwrap();
+    assert_eq!(settings.spaces.weights.get(&space("team-a")), Some(&3));
+    assert_eq!(settings.spaces.weights.len(), 1);
+    let ceilings = settings.ceilings();
+    let over: Vec<_> = ceilings.over(&space("team-a"), "enrich").collect();
+    assert_eq!(over.len(), 2);
+    assert!(over.iter().any(|(_, ceiling)| ceiling.concurrency == Some(50)));
+    assert!(over.iter().any(|(_, ceiling)| ceiling.concurrency == Some(4)));
+    assert_eq!(ceilings.over(&space("team-b"), "echo").count(), 1);
+    assert_eq!(ceilings.over(&space("team-c"), "echo").count(), 0);
+}
+
+#[test]
+fn a_bad_space_is_refused() {
+    let text = refused("[spaces.a]\nwieght = 3", &[]);
+    assert!(
+        text.contains("fleet.toml") && text.contains("did you mean `weight`?"),
+        "{text}"
+    );
+    for bad in [
+        "[spaces.a]\nweight = 0",
+        "[spaces.a]\nconcurrency = 0",
+        "[spaces.a]\nrate_per_s = 0.0",
+        "[spaces.\"no name\"]\nweight = 1",
+        "[spaces.a]\nweight = \"three\"",
+        "[spaces]\nweight = 3",
+    ] {
+        let text = refused(bad, &[]);
+        assert!(
+            text.contains("spaces") && text.contains("fleet.toml"),
+            "{bad}: {text}"
+        );
+    }
+}
+
+#[test]
+fn times_have_their_range() {
+    let settings = load(
+        "cancel_grace = 0",
+        &[("FLOTILLA_OPEN_TTL", "2h")],
+        Overrides::default(),
+    )
+    .unwrap();
+    assert_eq!(settings.cancel_grace, Duration::ZERO);
+    assert_eq!(settings.open_ttl, Duration::from_secs(7_200));
+    assert!(refused("open_ttl = \"5s\"", &[]).contains("`open_ttl`"));
+    assert!(refused("public_url = \"fleet\"", &[]).contains("`public_url`"));
+}
+
+#[test]
 fn a_bad_value_names_where_it_was_written() {
     let text = refused("", &[("FLOTILLA_LISTEN", "nowhere")]);
     assert!(text.contains("FLOTILLA_LISTEN"), "{text}");
@@ -142,7 +198,7 @@ fn every_setting_is_documented() {
             page.contains(&format!("`{path}`")),
             "`{path}` is not in docs/configuration.md"
         );
-        if path != "job_types" {
+        if !keys::NAMED.contains(&path.as_str()) {
             let variable = keys::variable(&path);
             assert!(
                 page.contains(&format!("`{variable}`")),
@@ -150,10 +206,10 @@ fn every_setting_is_documented() {
             );
         }
     }
-    for key in job_type_keys() {
+    for key in job_type_keys().into_iter().chain(spaces::keys()) {
         assert!(
             page.contains(&format!("`{key}`")),
-            "`{key}` of a job type is not in docs/configuration.md"
+            "`{key}` of a job type or a space is not in docs/configuration.md"
         );
     }
 }
@@ -165,9 +221,19 @@ fn job_type_keys() -> BTreeSet<String> {
     ];
     let mut keys = BTreeSet::new();
     for kind in kinds {
-        let job_type = serde_json::to_value(JobType::new(kind)).unwrap();
+        // With everything that may be left out.
+        let full = JobType {
+            callback_timeout: Some(Duration::from_secs(1)),
+            concurrency: Some(1),
+            rate_per_s: Some(1.0),
+            worker_concurrency: Some(1),
+            ..JobType::new(kind)
+        };
+        let job_type = serde_json::to_value(full).unwrap();
         keys.extend(job_type.as_object().unwrap().keys().cloned());
-        keys.extend(job_type["handler"].as_object().unwrap().keys().cloned());
+        for nested in ["handler", "backoff"] {
+            keys.extend(job_type[nested].as_object().unwrap().keys().cloned());
+        }
     }
     keys
 }

@@ -110,6 +110,8 @@ mod tests {
     fn whatever_changes_the_result_changes_the_run() {
         let mut slow = job(&["echo", "{x}"]);
         slow.timeout = Duration::from_secs(1);
+        let mut stubborn = job(&["echo", "{x}"]);
+        stubborn.max_attempts = 3;
         let keys = [
             key("/a.csv", b"1", Format::Csv, &job(&["echo", "{x}"])),
             key("/b.csv", b"1", Format::Csv, &job(&["echo", "{x}"])),
@@ -118,6 +120,7 @@ mod tests {
             key("/a.csv", b"1", Format::Csv, &job(&["echo", "{y}"])),
             key("/a.csv", b"1", Format::Csv, &job(&["echo {x}"])),
             key("/a.csv", b"1", Format::Csv, &slow),
+            key("/a.csv", b"1", Format::Csv, &stubborn),
         ];
         let distinct: std::collections::HashSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());

@@ -32,6 +32,9 @@ impl Job {
         if let Some(timeout) = run.timeout {
             job_type.timeout = timeout;
         }
+        if let Some(attempts) = run.max_attempts {
+            job_type.max_attempts = attempts;
+        }
         let mut types = JobTypes::default();
         types.insert(name, job_type.clone());
         // Now rather than after the upload: a stray brace in the command, a timeout that is too long.
@@ -160,7 +163,7 @@ mod tests {
         assert!(job(&["--http", "http://x", "--header", "nonsense"]).is_err());
         let error = job(&["--job-type", "thumb"]).unwrap_err().to_string();
         assert!(error.contains("echo, sleep"), "{error}");
-        assert!(job(&["--exec", "true", "--timeout", "10h"]).is_err());
+        assert!(job(&["--exec", "true", "--timeout", "200h"]).is_err());
     }
 
     #[test]
@@ -168,6 +171,9 @@ mod tests {
         crate::install_tls();
         let timed = job(&["--job-type", "echo", "--timeout", "90s"]).unwrap();
         assert_eq!(timed.job_type.timeout, Duration::from_secs(90));
+        assert_eq!(timed.job_type.max_attempts, 1);
+        let tried = job(&["--job-type", "echo", "--max-attempts", "4"]).unwrap();
+        assert_eq!(tried.job_type.max_attempts, 4);
         let posted = job(&["--http", "http://x", "--header", "A: b:c"]).unwrap();
         assert!(matches!(posted.job_type.handler, HandlerSpec::Http(http) if http.headers["A"] == "b:c"));
     }

@@ -18,6 +18,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use flotilla_core::batch::BatchFilter;
+use flotilla_core::job_type::{JobType, MAX_ATTEMPTS};
 use flotilla_core::{Counts, Space};
 use tokio::time::Instant;
 
@@ -70,6 +71,9 @@ pub(crate) struct Run {
     /// How long an item may take: 250ms, 30s, 5m [default: 5m]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
+    /// How often an item is attempted before it fails [default: 1, or as the job type says]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_ATTEMPTS)))]
+    max_attempts: Option<u16>,
     /// Items at once [default: one per core with --exec, else 4 per core]
     #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     concurrency: Option<u32>,
@@ -187,10 +191,8 @@ impl Run {
         let listener = api::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let session = self.session(place, listener.local_addr()?)?;
         let pools = settings.worker.all_pools(&settings.job_types);
-        let crew = context.run(
-            fleet::start(&engines, settings, context, pools, listener),
-            settings,
-        );
+        let crew = fleet::start(&engines, settings, context, pools, listener).await?;
+        let crew = context.run(crew, settings);
         tokio::pin!(crew);
         let worked = tokio::select! {
             worked = session.work(&mut meter) => Some(worked),
@@ -242,10 +244,9 @@ impl Run {
             file: place.file,
             format: place.format,
             options: Options {
-                job_type: place.job_type,
-                name: name.filter(|name| !name.contains(char::is_control)),
                 idempotency_key: Some(place.key),
-                ..Options::default()
+                ..Options::of(&place.job_type)
+                    .set("name", name.filter(|name| !name.contains(char::is_control)))
             },
             out: place.out,
             quiet: self.quiet,
@@ -272,13 +273,20 @@ struct Place {
 
 fn identify(input: &Input, job: &Job) -> Result<Identity> {
     let dir = std::env::current_dir().context("can't tell the working directory")?;
+    // How fast it goes says nothing about the results.
+    let job_type = JobType {
+        concurrency: None,
+        rate_per_s: None,
+        worker_concurrency: None,
+        ..job.job_type.clone()
+    };
     Identity::of(Parts {
         path: &input.path,
         digest: &input.digest,
         format: input.format,
         dir: &dir,
         name: &job.name,
-        job_type: &job.job_type,
+        job_type: &job_type,
     })
 }
 

@@ -54,7 +54,7 @@ impl Session {
             ));
         }
         follow::until_final(&self.client, &batch.id, LIVELY, meter).await?;
-        let result = self.client.result(&batch.id).await?;
+        let result = self.client.result(&batch.id, None).await?;
         self.out.write(&self.client, &batch.id).await?;
         Ok(Complete {
             resumed,
