@@ -11,6 +11,7 @@ pub mod eventually;
 pub mod http;
 pub mod management;
 pub mod process;
+pub mod proxy;
 pub mod sandbox;
 pub mod servers;
 pub mod sql;

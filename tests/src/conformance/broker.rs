@@ -7,6 +7,7 @@
 
 pub mod dead;
 pub mod fixture;
+pub mod isolation;
 pub mod queues;
 pub mod settling;
 pub mod sharing;
@@ -44,6 +45,15 @@ macro_rules! broker_suite {
             sharing {
                 consumers_of_items_share_them,
                 one_consumer_of_reports_is_active_and_the_next_takes_over,
+            }
+            isolation {
+                suspects_go_only_to_consumers_of_isolation,
+                every_pool_has_its_own_isolation,
+                suspects_come_one_at_a_time,
+                a_suspect_says_how_often_it_came_back,
+                a_suspect_that_comes_back_too_often_is_dead,
+                a_suspect_that_is_rejected_is_dead_whole,
+                the_depth_of_isolation_is_its_own,
             }
             dead {
                 what_is_rejected_is_dead,

@@ -10,7 +10,9 @@
 pub mod active;
 pub mod events;
 pub mod fixture;
+pub mod forgetting;
 pub mod snapshots;
+pub mod steering;
 pub mod workers;
 
 pub use fixture::Fixture;
@@ -36,6 +38,20 @@ macro_rules! progress_suite {
                 active_batches_come_oldest_first,
                 a_late_snapshot_does_not_bring_an_ended_batch_back,
                 a_batch_that_runs_again_is_active_again,
+            }
+            steering {
+                workers_learn_the_state_and_the_epoch,
+                steering_follows_the_newest_version,
+                an_unknown_batch_is_not_steered,
+                an_event_tells_the_epoch,
+                many_batches_are_steered_in_one_call,
+            }
+            forgetting {
+                a_forgotten_batch_is_gone_and_reads_as_cancelled,
+                a_late_snapshot_does_not_bring_a_forgotten_batch_back,
+                only_the_forgotten_batch_is_gone,
+                a_batch_that_was_never_there_can_be_forgotten,
+                writers_and_a_forgetter_at_once_leave_nothing,
             }
             events {
                 a_change_sends_an_event,

@@ -6,15 +6,30 @@
 //! [`Store`]: flotilla_core::ports::store::Store
 
 pub mod aborts;
+pub mod active;
 pub mod claims;
+pub mod commands;
+pub mod consistency;
+pub mod dead_letters;
 pub mod fixture;
 pub mod intake;
+pub mod leases;
 pub mod ledger;
+pub mod limits;
+pub mod losses;
 pub mod opening;
+pub mod rates;
 pub mod reading;
 pub mod recovery;
+pub mod removal;
+pub mod reopening;
 pub mod results;
+pub mod retries;
 pub mod samples;
+pub mod setup;
+pub mod staying_open;
+pub mod supply;
+pub mod sweeping;
 pub mod walk;
 
 pub use fixture::Fixture;
@@ -42,16 +57,69 @@ macro_rules! store_suite {
                 only_open_batches_are_discarded,
                 abandoned_uploads_are_found,
             }
+            staying_open {
+                a_batch_that_stays_open_is_accepted,
+                items_are_appended_until_the_seal,
+                an_append_that_is_not_kept_leaves_nothing,
+                one_appends_at_a_time,
+                a_silent_append_gives_way,
+                an_append_has_a_begin,
+                a_batch_is_not_sealed_in_the_middle_of_an_append,
+                a_seal_does_not_wait_for_the_dead,
+                a_batch_is_cancelled_in_the_middle_of_an_append,
+                only_what_stays_open_is_appended_to,
+                an_empty_batch_that_stays_open_is_completed_by_its_seal,
+                what_nobody_seals_is_found,
+                an_append_shows_that_somebody_is_there,
+                concurrent_appends_do_not_mix,
+            }
             claims {
                 items_come_in_order_and_byte_exact,
                 the_first_claim_starts_the_batch,
                 nothing_is_claimed_from_what_does_not_dispatch,
                 one_call_serves_several_batches,
                 no_item_is_claimed_twice,
+            }
+            limits {
                 concurrency_is_a_bound,
                 concurrent_claims_keep_the_bound,
-                active_batches_are_what_can_move,
+                retries_are_within_the_bound,
+                what_waits_leaves_its_room,
+                suspects_share_the_room_of_their_batch,
+                a_changed_bound_holds_from_the_next_claim,
+                nothing_goes_out_while_paused,
+                nothing_goes_out_while_cancelling,
+                a_manual_start_waits_for_somebody,
+                a_start_time_is_kept,
+                a_start_time_is_cut_short_by_hand,
+                a_canary_runs_alone,
+            }
+            rates {
+                a_rate_is_kept,
+                concurrent_claims_keep_the_rate,
+                retries_count_against_the_rate,
+                a_changed_rate_holds,
+                the_ceiling_of_a_space_is_over_all_of_its_batches,
+                the_ceiling_of_a_job_type_is_over_every_space,
+                a_ceiling_may_be_a_rate,
+                concurrent_claims_keep_a_ceiling,
+            }
+            active {
                 nobody_hides_the_batches_of_others,
+                what_can_not_dispatch_hides_nothing,
+                what_is_in_flight_is_seen_in_every_state,
+                active_batches_are_what_can_move,
+                the_next_retry_is_told,
+                suspects_are_counted_apart,
+                due_items_are_counted_as_far_as_it_matters,
+                the_next_start_is_told,
+                ceilings_are_told_with_what_is_used_of_them,
+            }
+            supply {
+                the_supply_of_a_batch_is_what_publishers_see,
+                every_batch_has_a_supply,
+                the_ceilings_over_a_batch_are_told,
+                a_rate_tells_when_it_goes_on,
             }
             recovery {
                 a_lease_that_is_over_is_taken_over,
@@ -65,6 +133,49 @@ macro_rules! store_suite {
                 redispatched_items_go_first,
                 a_late_outcome_ends_a_redispatch,
                 redispatch_touches_nothing_else,
+            }
+            retries {
+                a_failed_attempt_is_repeated_when_it_is_due,
+                a_handler_may_put_a_retry_off,
+                due_items_go_before_new_ones,
+                a_retry_told_twice_is_one,
+                an_item_has_so_many_attempts,
+                a_permanent_failure_ends_an_item_at_once,
+                success_of_an_earlier_attempt_counts,
+                only_the_attempt_under_way_can_fail,
+                failed_attempts_are_remembered,
+                a_resting_item_says_why,
+                a_second_attempt_survives_the_loss_of_a_broker,
+                items_that_rest_are_not_redispatched,
+                items_that_came_back_are_not_taken_over,
+                a_second_attempt_is_taken_over_as_one,
+                the_outcome_is_that_of_the_attempt_that_ended_it,
+            }
+            losses {
+                what_is_given_back_goes_out_first,
+                given_back_twice_is_given_back_once,
+                what_is_given_back_may_still_succeed,
+                a_paused_batch_takes_back_what_has_not_started,
+                cancelled_in_a_batch_that_goes_on_is_given_back,
+                a_suspect_is_sent_to_run_alone,
+                a_suspect_stays_one,
+                an_item_is_lost_so_often_and_no_more,
+                a_loss_told_twice_is_one,
+            }
+            leases {
+                an_item_waits_for_its_callback,
+                no_item_waits_longer_than_its_batch_allows,
+                a_callback_completes_an_item,
+                a_callback_may_come_before_the_item_waits,
+                a_callback_may_ask_for_another_attempt,
+                a_lease_is_renewed,
+                a_worker_keeps_an_item,
+                a_lease_that_is_over_fails_its_attempt,
+                the_last_lease_that_is_over_fails_its_item,
+                leases_are_ended_in_turns,
+                waiting_needs_callbacks,
+                what_waits_is_not_given_back,
+                only_items_have_a_place,
             }
             ledger {
                 counts_are_what_was_recorded,
@@ -80,6 +191,77 @@ macro_rules! store_suite {
                 the_result_is_that_of_the_rows,
                 concurrent_recorders_finish_a_batch_once,
             }
+            commands {
+                a_command_is_done_once_or_not_at_all,
+                only_the_batches_of_a_space_are_steered,
+                history_says_who_did_what_and_when,
+                a_pause_is_told_while_it_lasts,
+                a_paused_batch_goes_on_where_it_was,
+                a_paused_batch_may_end,
+                changes_are_kept,
+                a_new_priority_holds,
+                a_failure_threshold_pauses_its_batch,
+                a_failure_threshold_fails_its_batch,
+                an_empty_batch_is_cancelled_at_once,
+                of_many_at_once_one_did_it,
+                commands_and_reports_do_not_lose_each_other,
+            }
+            sweeping {
+                what_does_not_run_is_cancelled_first,
+                what_runs_is_cancelled_after_its_grace,
+                late_reports_of_cancelled_items_are_ignored,
+                reports_of_a_batch_that_is_being_cancelled_settle_its_items,
+                a_batch_ends_as_what_halted_it,
+                attempts_of_cancelled_items_count,
+                nothing_else_is_swept,
+                batches_that_are_being_cancelled_are_found,
+                claims_of_a_cancelled_batch_lead_nowhere,
+                items_of_later_attempts_are_cancelled_with_the_others,
+                batches_whose_deadline_has_passed_are_found,
+            }
+            reopening {
+                failed_items_run_again,
+                each_end_is_a_revision,
+                items_with_one_error_run_again,
+                named_items_run_again,
+                cancelled_items_run_again,
+                a_batch_that_never_started_starts,
+                a_dry_run_only_counts,
+                a_selection_of_nothing_changes_nothing,
+                only_what_may_be_opened_again_is,
+                a_running_batch_is_reopened_as_it_is,
+                reports_of_an_earlier_life_are_ignored,
+                an_item_has_all_of_its_attempts_again,
+                what_was_lost_may_run_beside_others_again,
+                a_deadline_that_has_passed_is_lifted,
+                history_tells_of_it,
+                an_item_is_reopened_by_one,
+                a_batch_that_was_to_start_later_is_reopened_to_its_start,
+            }
+            dead_letters {
+                a_failed_item_leaves_a_dead_letter,
+                whatever_an_item_died_of,
+                nothing_else_leaves_one,
+                dead_letters_come_in_pages,
+                dead_letters_are_filtered,
+                dead_letters_are_grouped_by_error,
+                dead_letters_are_counted_by_batch,
+                a_discarded_dead_letter_is_gone,
+                a_redriven_item_is_not_dead,
+                only_items_with_a_dead_letter_are_redriven,
+                a_space_has_its_own_dead_letters,
+            }
+            removal {
+                a_deleted_batch_is_invisible,
+                a_deleted_batch_is_removed_in_turns,
+                the_key_of_a_deleted_batch_is_free,
+                a_running_batch_is_deleted_by_force,
+                reports_about_a_deleted_batch_still_end_it,
+                only_deleted_batches_are_removed,
+                a_space_deletes_its_own,
+                an_open_batch_is_deleted_by_force,
+                what_is_being_removed_is_watched,
+            }
             reading {
                 outcomes_read_back,
                 batches_come_newest_first_in_pages,
@@ -88,9 +270,12 @@ macro_rules! store_suite {
                 items_are_listed_by_state,
                 a_space_sees_only_its_own,
                 running_batches_are_watched_to_their_end,
-                the_schema_can_be_migrated_again,
             }
-            walk { counts_rows_and_result_agree_after_any_interleaving }
+            setup {
+                the_schema_can_be_migrated_again,
+                a_deployment_has_one_secret,
+            }
+            walk { counts_rows_and_results_agree_after_any_interleaving }
             aborts { dropped_calls_leave_all_or_nothing }
         }
     };

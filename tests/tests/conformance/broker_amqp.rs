@@ -4,6 +4,8 @@
 mod errors;
 #[path = "broker_amqp/faults.rs"]
 mod faults;
+#[path = "broker_amqp/losses.rs"]
+mod losses;
 #[path = "broker_amqp/permissions.rs"]
 mod permissions;
 #[path = "broker_amqp/server.rs"]

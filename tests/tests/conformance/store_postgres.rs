@@ -4,10 +4,14 @@
 mod connections;
 #[path = "store_postgres/locks.rs"]
 mod locks;
-#[path = "store_postgres/schema.rs"]
-mod schema;
 #[path = "store_postgres/server.rs"]
 mod server;
+#[path = "store_postgres/steering.rs"]
+mod steering;
+#[path = "store_postgres/upgrade.rs"]
+mod upgrade;
+#[path = "store_postgres/versions.rs"]
+mod versions;
 
 use std::any::Any;
 use std::sync::Arc;

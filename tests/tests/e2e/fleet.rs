@@ -76,13 +76,35 @@ impl Fleet {
         fleet
     }
 
+    /// Starts a worker in the place of each one that has ended. Answers whether there was any.
+    pub(crate) fn revive_workers(&mut self, sandbox: &Sandbox) -> bool {
+        let file = sandbox.folder().join("flotilla.toml").display().to_string();
+        let mut revived = false;
+        for worker in &mut self.workers {
+            if worker.exited().is_some() {
+                *worker = Flotilla::command(["worker", "--concurrency", "16", "--config", &file])
+                    .envs(sandbox.env())
+                    .start(sandbox.folder());
+                revived = true;
+            }
+        }
+        revived
+    }
+
     pub(crate) fn client(&self) -> &Client {
         &self.apis[0].0
     }
 }
 
-/// `flotilla up` with the embedded engine and its data in `folder`.
+/// `flotilla up` with the embedded engine and its data in `folder`, ready.
 pub(crate) async fn up(folder: &Path, config: &str, env: &[(&str, String)]) -> (Client, Flotilla) {
+    let (client, process) = start_up(folder, config, env);
+    ready(&client).await;
+    (client, process)
+}
+
+/// The same, as soon as its process is there: for what may end before it is ready.
+pub(crate) fn start_up(folder: &Path, config: &str, env: &[(&str, String)]) -> (Client, Flotilla) {
     let listen = format!("127.0.0.1:{}", free_port());
     let file = folder.join("flotilla.toml");
     std::fs::write(&file, config).expect("the configuration can be written");
@@ -99,12 +121,11 @@ pub(crate) async fn up(folder: &Path, config: &str, env: &[(&str, String)]) -> (
     let process = Flotilla::command(arguments)
         .envs(env.iter().cloned())
         .start(folder);
-    let client = Client::new(format!("http://{listen}"));
-    ready(&client).await;
-    (client, process)
+    (Client::new(format!("http://{listen}")), process)
 }
 
-async fn ready(client: &Client) {
+/// Waits until the API says that it is ready.
+pub(crate) async fn ready(client: &Client) {
     let http = flotilla_tests::http_client();
     let url = format!("{}/readyz", client.server);
     eventually("the API to be ready", STARTUP, || async {

@@ -1,13 +1,16 @@
 #![cfg(test)]
 //! The program as its users meet it: real processes, real servers, HTTP and the command line.
 
+mod backend;
 mod client;
+mod engine;
 mod fleet;
 mod workload;
 
 mod distributed;
 mod embedded;
 mod identical;
+mod life;
 mod refusals;
 mod run_command;
 mod trace;

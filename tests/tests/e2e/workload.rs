@@ -32,6 +32,11 @@ impl Ledger {
         )
     }
 
+    /// Its length in bytes: grows with every call.
+    pub(crate) fn len(&self) -> u64 {
+        std::fs::metadata(&self.file).map_or(0, |file| file.len())
+    }
+
     /// How often each item was handled.
     pub(crate) fn calls(&self) -> BTreeMap<String, u32> {
         let mut calls = BTreeMap::new();

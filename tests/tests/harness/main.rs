@@ -3,5 +3,6 @@
 
 mod process;
 mod program;
+mod proxy;
 mod sandbox;
 mod server;

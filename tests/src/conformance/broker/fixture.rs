@@ -39,6 +39,12 @@ pub fn work() -> Queue {
     Queue::Work(Pool::default())
 }
 
+/// The isolation queue of the default pool.
+#[must_use]
+pub fn isolation() -> Queue {
+    Queue::Isolate(Pool::default())
+}
+
 /// Declares [`topology`].
 pub async fn declare(broker: &dyn Broker) {
     broker.declare(&topology()).await.expect("queues are declared");
@@ -57,7 +63,19 @@ pub fn item(index: ItemIndex) -> ItemMessage {
         job_type: "echo".into(),
         pool: Pool::default(),
         traceparent: None,
+        epoch: 0,
+        isolated: false,
+        callback: None,
         input: Json::parse(format!("{{\"n\":{index}}}")).expect("valid JSON"),
+    }
+}
+
+/// The same item, which has to run alone.
+#[must_use]
+pub fn suspect(index: ItemIndex) -> ItemMessage {
+    ItemMessage {
+        isolated: true,
+        ..item(index)
     }
 }
 
@@ -86,6 +104,12 @@ pub fn report(index: ItemIndex) -> Report {
 /// Consumes the default pool.
 pub async fn consume(broker: &dyn Broker, prefetch: u16) -> Subscription<ItemMessage> {
     let subscription = broker.consume_items(&Pool::default(), prefetch).await;
+    subscription.expect("the queue can be consumed")
+}
+
+/// Consumes the isolation queue of the default pool.
+pub async fn consume_isolated(broker: &dyn Broker) -> Subscription<ItemMessage> {
+    let subscription = broker.consume_isolated(&Pool::default()).await;
     subscription.expect("the queue can be consumed")
 }
 

@@ -24,6 +24,9 @@ fn elaborate() -> ItemMessage {
         job_type: "Prüfung, mit \"Anführung\"\n".repeat(20),
         pool: gpu(),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+        epoch: u32::MAX,
+        isolated: false,
+        callback: Some("https://flotilla.test/v1/callbacks/AZ-_09?a=ä b".into()),
         input: Json::parse("{\"b\": 1.50,\n \"a\":1e400, \"b\":\"\\u0000 é 🚢\"}").expect("valid JSON"),
     }
 }

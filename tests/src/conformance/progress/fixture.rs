@@ -8,8 +8,8 @@ use flotilla_core::batch::Counts;
 use flotilla_core::pace::Eta;
 use flotilla_core::ports::Progress;
 use flotilla_core::ports::progress::Scope;
-use flotilla_core::snapshot::{Event, Snapshot};
-use flotilla_core::worker::{Running, WorkerStatus};
+use flotilla_core::snapshot::{Event, Snapshot, Steering};
+use flotilla_core::worker::{Doing, Running, WorkerStatus};
 use flotilla_core::{BatchId, BatchState, Ids, Space, SystemClock, WorkerId};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -52,6 +52,19 @@ impl Fixture {
         let mut found = self.reader.read(&[batch]).await.expect("snapshots are read");
         assert_eq!(found.len(), 1);
         found.remove(0)
+    }
+
+    /// What workers would know of one batch.
+    pub async fn steering(&self, batch: BatchId) -> Option<Steering> {
+        let mut found = self.reader.steering(&[batch]).await.expect("batches are steered");
+        assert_eq!(found.len(), 1);
+        found.remove(0)
+    }
+
+    /// Forgets a batch.
+    pub async fn forget(&self, snapshot: &Snapshot) {
+        let forgotten = self.writer.forget(&snapshot.space, snapshot.batch).await;
+        forgotten.expect("a batch is forgotten");
     }
 
     /// The active batches of a space.
@@ -97,6 +110,7 @@ pub fn running() -> Snapshot {
             low_s: 40.1,
             high_s: 60.0,
         }),
+        epoch: 3,
         version: 7,
         created_at: at(0),
         started_at: Some(at(1)),
@@ -128,15 +142,21 @@ pub fn version(snapshot: &Snapshot, version: u64) -> Snapshot {
 /// A worker that runs items of one batch.
 #[must_use]
 pub fn worker(id: &str) -> WorkerStatus {
+    let batch = running().batch;
     WorkerStatus {
         id: WorkerId(id.into()),
         pools: vec!["default".parse().expect("a pool"), "gpu".parse().expect("a pool")],
         concurrency: 16,
-        running: vec![Running {
-            batch: running().batch,
-            items: 3,
-        }],
+        running: vec![Running { batch, items: 3 }],
         held: 20,
+        doing: vec![Doing {
+            batch,
+            index: 41,
+            attempt: 2,
+            job_type: "thumbnail \"large\"".into(),
+            since: at(4),
+        }],
+        draining: true,
         started_at: at(0),
         seen_at: at(5),
         version: "0.1.0".into(),

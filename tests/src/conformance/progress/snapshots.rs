@@ -19,12 +19,14 @@ pub async fn what_is_published_reads_back(fixture: Fixture) {
         high_s: 123_456_789.1,
     });
     odd.version = u64::MAX;
+    odd.epoch = u32::MAX;
     odd.counts.total = u32::MAX;
     let mut bare = running();
     bare.name = None;
     bare.eta = None;
     bare.started_at = None;
     bare.version = 0;
+    bare.epoch = 0;
     let mut empty_name = running();
     empty_name.name = Some(String::new());
     empty_name.completed_at = Some(at(9));

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use flotilla_core::worker::{Doing, MAX_DOING};
+
 use super::Fixture;
 use super::fixture::{SOON, at, worker};
 use crate::eventually;
@@ -20,6 +22,15 @@ pub async fn workers_are_listed_by_id(fixture: Fixture) {
     let mut workers = ["b.example-77-aa", "a-1-00", "c:d-2-ff"].map(worker);
     workers[1].running.clear();
     workers[1].pools.truncate(1);
+    workers[1].doing.clear();
+    workers[1].draining = false;
+    let doing = workers[2].doing[0].clone();
+    workers[2].doing = (0..MAX_DOING as u32)
+        .map(|index| Doing {
+            index,
+            ..doing.clone()
+        })
+        .collect();
     for worker in &workers {
         fixture.writer.heartbeat(worker, LONG).await.unwrap();
     }
@@ -32,6 +43,8 @@ pub async fn the_last_heartbeat_counts(fixture: Fixture) {
     let mut status = worker("a");
     fixture.writer.heartbeat(&status, LONG).await.unwrap();
     status.running.clear();
+    status.doing.clear();
+    status.draining = false;
     status.held = 0;
     status.seen_at = at(10);
     fixture.writer.heartbeat(&status, LONG).await.unwrap();

@@ -3,14 +3,15 @@
 use std::future::Future;
 
 use flotilla_core::ids::BatchId;
-use flotilla_core::ports::store::{NewBatch, Want};
+use flotilla_core::limits::Ceilings;
+use flotilla_core::ports::store::NewBatch;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use tokio::task::yield_now;
 
 use super::fixture::{Fixture, LEASE};
-use super::samples::{at_once, inputs, spec, success};
+use super::samples::{at_once, inputs, spec, success, want};
 
 /// Every call may be the last thing that a caller does. What it leaves is all of the call or nothing, the store goes on,
 /// and everything that was accepted ends.
@@ -64,8 +65,10 @@ async fn impatient_upload(t: &Fixture, patience: &mut Patience) -> BatchId {
 
 /// One of everything that happens while a batch runs.
 async fn impatient_work(t: &Fixture, id: BatchId, patience: &mut Patience) {
-    let want = [Want { batch: id, items: 3 }];
-    let claims = patience.run(t.store.claim(&want, LEASE, t.now())).await;
+    let ceilings = Ceilings::default();
+    let wants = [want(id, 3)];
+    let claim = t.store.claim(&wants, &ceilings, LEASE, t.now());
+    let claims = patience.run(claim).await;
     let claims = claims.and_then(Result::ok).unwrap_or_default();
     if patience.number().is_multiple_of(3) {
         patience.run(t.store.redispatch_unsettled(id, t.now())).await;

@@ -7,7 +7,7 @@ use flotilla_core::item::ItemState;
 use flotilla_core::tally::Tally;
 
 use super::fixture::Fixture;
-use super::samples::{assert_conflict, indexes, inputs, item, spec};
+use super::samples::{assert_conflict, indexes, inputs, item, items_of, spec};
 
 /// Open, append twice, seal: the counts follow, and the items are there in order.
 pub async fn an_upload_is_counted_and_sealed(t: Fixture) {
@@ -111,10 +111,9 @@ pub async fn an_empty_batch_completes_at_once(t: Fixture) {
         (BatchState::Completed, Counts::default())
     );
     assert_eq!(batch.completed_at, Some(t.now()));
-    let expected = Tally::default().result(id, 0, batch.created_at, t.now());
-    let result = t.store.result(&t.space, id).await.expect("reads");
-    assert_eq!(result, Some(expected));
-    assert!(t.store.active_batches(10).await.expect("reads").is_empty());
+    let expected = Tally::default().result(id, 1, 0, batch.created_at, t.now());
+    assert_eq!(t.result(id).await, Some(expected));
+    assert_eq!(t.active(10).await, []);
     assert_conflict(t.store.seal_batch(id, spec(), t.now()).await);
 }
 
@@ -160,7 +159,7 @@ pub async fn odd_inputs_survive(t: Fixture) {
     }
     let claims = t.claim(id, 1_000).await;
     assert_eq!(indexes(&claims).len(), items.len());
-    for (claimed, item) in super::samples::items_of(&claims).zip(&items) {
+    for (claimed, item) in items_of(&claims).zip(&items) {
         assert_eq!(claimed.input.as_str(), item.input.as_str());
     }
     t.finish(id).await;

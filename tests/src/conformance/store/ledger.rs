@@ -1,25 +1,30 @@
-//! Counting outcomes.
+//! Counting what was recorded.
 
 use std::collections::HashMap;
 
 use flotilla_core::batch::BatchState;
 use flotilla_core::item::ItemState;
-use flotilla_core::outcome::{Ending, ItemError, ItemErrorKind, Outcome};
+use flotilla_core::message::Verdict;
+use flotilla_core::outcome::{ItemError, ItemErrorKind};
 
 use super::fixture::Fixture;
-use super::samples::{assert_same, ended, failure, indexes, inputs, success};
+use super::samples::{assert_same, failure, indexes, inputs, nth, spec, success, told};
 
-/// Succeeded, failed and cancelled items are counted as such, and nothing else moves.
+/// Succeeded and failed items are counted as such, and nothing else moves.
 pub async fn counts_are_what_was_recorded(t: Fixture) {
     let id = t.dispatched(6).await;
     let before = t.batch(id).await;
-    let outcomes = vec![
+    let attempts = vec![
         success(id, 4),
         failure(id, 0, "no"),
-        ended(id, 2, Ending::Cancelled),
+        told(
+            id,
+            2,
+            Verdict::Fail(ItemError::new(ItemErrorKind::Timeout, "late")),
+        ),
         success(id, 5),
     ];
-    let changed = t.record(outcomes).await;
+    let changed = t.record(attempts).await;
     let batch = t.batch(id).await;
     assert_same(&changed, &batch);
     assert_eq!(batch.state, BatchState::Processing);
@@ -29,10 +34,7 @@ pub async fn counts_are_what_was_recorded(t: Fixture) {
         "one transaction is one version"
     );
     let counts = t.counts(id).await;
-    assert_eq!(
-        (counts.succeeded, counts.failed, counts.cancelled, counts.queued),
-        (2, 1, 1, 2)
-    );
+    assert_eq!((counts.succeeded, counts.failed, counts.queued), (2, 2, 2));
     assert!(t.record(vec![]).await.is_empty());
     t.assert_consistent(id).await;
 }
@@ -63,11 +65,8 @@ pub async fn the_first_outcome_counts(t: Fixture) {
     let id = t.dispatched(3).await;
     t.record(vec![success(id, 0), failure(id, 0, "late")]).await;
     t.record(vec![failure(id, 1, "first")]).await;
-    let late = Outcome {
-        attempt: 2,
-        ..success(id, 1)
-    };
-    t.record(vec![failure(id, 0, "later"), late]).await;
+    t.record(vec![failure(id, 0, "later"), nth(2, success(id, 1))])
+        .await;
     let items = t.items(id).await;
     assert_eq!(
         (items[0].state, items[1].state),
@@ -88,13 +87,13 @@ pub async fn the_first_outcome_counts(t: Fixture) {
 pub async fn unknown_items_and_batches_are_ignored(t: Fixture) {
     let id = t.dispatched(3).await;
     let unknown = t.new_batch().id;
-    let outcomes = vec![
+    let attempts = vec![
         success(unknown, 0),
         success(id, 3),
         success(id, u32::MAX),
         success(id, 1),
     ];
-    let changed = t.record(outcomes).await;
+    let changed = t.record(attempts).await;
     assert_eq!(
         (changed.len(), changed[0].id, changed[0].counts.settled()),
         (1, id, 1)
@@ -135,9 +134,9 @@ pub async fn several_batches_in_one_call(t: Fixture) {
         t.dispatched(3).await,
         t.dispatched(1).await,
     );
-    let outcomes = vec![success(b, 0), success(a, 1), failure(b, 2, "no"), success(a, 0)];
+    let attempts = vec![success(b, 0), success(a, 1), failure(b, 2, "no"), success(a, 0)];
     let changed: HashMap<_, _> = t
-        .record(outcomes)
+        .record(attempts)
         .await
         .into_iter()
         .map(|batch| (batch.id, batch))
@@ -158,10 +157,7 @@ pub async fn several_batches_in_one_call(t: Fixture) {
 pub async fn versions_only_grow(t: Fixture) {
     let id = t.uploaded(inputs(0..4)).await;
     let mut versions = vec![t.batch(id).await.version];
-    t.store
-        .seal_batch(id, super::samples::spec(), t.now())
-        .await
-        .expect("seals");
+    t.store.seal_batch(id, spec(), t.now()).await.expect("seals");
     versions.push(t.batch(id).await.version);
     let claims = t.claim(id, 4).await;
     t.publish(&claims).await;

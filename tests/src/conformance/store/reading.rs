@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use flotilla_core::Json;
-use flotilla_core::batch::{BatchFilter, BatchSpec, BatchState};
+use flotilla_core::batch::{BatchFilter, BatchSpec, BatchState, FailureAction, FailureThreshold, Start};
+use flotilla_core::command::Command;
 use flotilla_core::ids::BatchId;
 use flotilla_core::item::{ItemFilter, ItemState};
-use flotilla_core::outcome::{Ending, ItemError, ItemErrorKind, Output};
+use flotilla_core::limits::Ceilings;
+use flotilla_core::message::Verdict;
+use flotilla_core::outcome::{ItemError, ItemErrorKind, Output};
+use flotilla_core::retry::Backoff;
 use jiff::Timestamp;
 
 use super::fixture::Fixture;
-use super::samples::{ended, failure, inputs, success};
+use super::samples::{failure, inputs, retry, success, told, waiting};
 
 /// Every kind of ending, with all that belongs to it; and the whole of what a batch is to do.
 pub async fn outcomes_read_back(t: Fixture) {
@@ -27,43 +31,40 @@ pub async fn outcomes_read_back(t: Fixture) {
     let inline = Output::Inline(Json::parse("{\"b\":1.50, \"b\":\"漢\\u0000\"}").expect("valid"));
     let timeout = ItemError::new(ItemErrorKind::Timeout, "after 30 s: \"é\"\n'x'");
     let lost = ItemError::new(ItemErrorKind::WorkerLost, "");
-    let endings = [
-        Ending::Succeeded(inline),
-        Ending::Succeeded(stored),
-        Ending::Failed(timeout),
-        Ending::Cancelled,
-        Ending::Failed(lost),
+    let verdicts = [
+        Verdict::Done(inline),
+        Verdict::Done(stored),
+        Verdict::Fail(timeout),
+        Verdict::Fail(lost),
     ];
-    let mut outcomes: Vec<_> = (0..)
-        .zip(endings)
-        .map(|(index, ending)| ended(id, index, ending))
+    let mut attempts: Vec<_> = (0..)
+        .zip(verdicts)
+        .map(|(index, verdict)| told(id, index, verdict))
         .collect();
-    (outcomes[2].attempt, outcomes[4].worker) = (3, None);
-    outcomes[1].duration_us = u64::from(u32::MAX) * 1_000;
-    t.record(outcomes.clone()).await;
+    attempts[3].worker = None;
+    attempts[1].duration_us = u64::from(u32::MAX) * 1_000;
+    t.record(attempts.clone()).await;
 
     let items = t.items(id).await;
-    for (item, outcome) in items.iter().zip(&outcomes) {
-        assert_eq!(
-            (item.index, item.state, item.attempts),
-            (outcome.index, outcome.ending.state(), outcome.attempt)
-        );
-        let (output, error) = match &outcome.ending {
-            Ending::Succeeded(output) => (Some(output), None),
-            Ending::Failed(error) => (None, Some(error)),
-            Ending::Cancelled => (None, None),
+    for (item, attempt) in items.iter().zip(&attempts) {
+        let (state, output, error) = match &attempt.verdict {
+            Verdict::Done(output) => (ItemState::Succeeded, Some(output), None),
+            Verdict::Fail(error) => (ItemState::Failed, None, Some(error)),
+            other => panic!("{other:?} settles nothing"),
         };
+        assert_eq!((item.index, item.state, item.attempts), (attempt.index, state, 1));
         assert_eq!((item.output.as_ref(), item.error.as_ref()), (output, error));
         assert_eq!(
             (item.finished_at, item.started_at),
-            (Some(t.now()), Some(outcome.started_at))
+            (Some(t.now()), Some(attempt.started_at))
         );
-        assert_eq!(item.duration_us, Some(outcome.duration_us));
+        assert_eq!(item.duration_us, Some(attempt.duration_us));
     }
-    let rest = items[5..]
+    let rest = items[4..]
         .iter()
         .map(|item| (item.state, item.attempts, item.finished_at));
-    assert!(rest.eq([(ItemState::Queued, 1, None), (ItemState::Pending, 0, None)]));
+    let queued = (ItemState::Queued, 1, None);
+    assert!(rest.eq([queued, queued, (ItemState::Pending, 0, None)]));
 }
 
 /// Nothing is left at its default.
@@ -74,8 +75,23 @@ fn full_spec() -> BatchSpec {
         pool: "gpu-2".parse().expect("a name"),
         priority: -100,
         concurrency: Some(4_000_000_000),
+        rate_per_s: Some(1_234.5),
+        start: Start::At(Timestamp::from_microsecond(1_600_000_000_123_456).expect("a time")),
         max_attempts: 65_535,
+        backoff: Backoff {
+            initial: Duration::from_millis(1_501),
+            max: Duration::from_secs(86_400),
+        },
         timeout: Duration::from_millis(1_500_001),
+        callback_timeout: Some(Duration::from_millis(7_001)),
+        deadline: Some(Timestamp::from_microsecond(4_000_000_000_654_321).expect("a time")),
+        failure_threshold: Some(FailureThreshold {
+            count: Some(4_000_000_000),
+            percent: Some(12.5),
+            min_sample: 7,
+            action: FailureAction::Fail,
+        }),
+        canary: Some(6),
         metadata: Some(Json::parse("{\"a\" : 1.0, \"é\": null}").expect("valid")),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
     }
@@ -102,6 +118,10 @@ pub async fn batches_come_newest_first_in_pages(t: Fixture) {
 pub async fn batches_are_listed_by_state(t: Fixture) {
     let pending = t.sealed(2).await;
     let processing = t.dispatched(2).await;
+    let paused = t.sealed(2).await;
+    t.done(paused, &Command::Pause).await;
+    let cancelling = t.sealed(2).await;
+    t.done(cancelling, &Command::Cancel).await;
     let done = [t.sealed(0).await, t.sealed(0).await];
     t.uploaded(vec![]).await;
     assert_eq!(page(&t, Some(BatchState::Pending), None, 9).await, [pending]);
@@ -114,7 +134,14 @@ pub async fn batches_are_listed_by_state(t: Fixture) {
         page(&t, Some(BatchState::Completed), Some(done[1]), 1).await,
         [done[0]]
     );
+    assert_eq!(page(&t, Some(BatchState::Paused), None, 9).await, [paused]);
+    assert_eq!(
+        page(&t, Some(BatchState::Cancelling), None, 9).await,
+        [cancelling]
+    );
     assert_eq!(page(&t, Some(BatchState::Cancelled), None, 9).await, []);
+    t.finish(cancelling).await;
+    assert_eq!(page(&t, Some(BatchState::Cancelled), None, 9).await, [cancelling]);
     assert_eq!(
         page(&t, Some(BatchState::Open), None, 9).await,
         [],
@@ -146,51 +173,50 @@ pub async fn items_come_in_input_order_in_pages(t: Fixture) {
 
 /// Each state has its own items, also in pages; to a store, `processing` is `queued`.
 pub async fn items_are_listed_by_state(t: Fixture) {
-    let id = t.sealed(12).await;
-    let claims = t.claim(id, 8).await;
-    t.publish(&claims).await;
+    let id = t.sealed(14).await;
+    t.sent(id, 10).await;
     t.record(vec![
         success(id, 1),
         failure(id, 2, "no"),
         success(id, 6),
-        ended(id, 5, Ending::Cancelled),
+        retry(id, 5, "busy"),
+        retry(id, 8, "busy"),
+        waiting(id, 9),
     ])
     .await;
     let states = [
-        (ItemState::Pending, vec![8, 9, 10, 11]),
+        (ItemState::Pending, vec![10, 11, 12, 13]),
         (ItemState::Queued, vec![0, 3, 4, 7]),
         (ItemState::Processing, vec![0, 3, 4, 7]),
-        (ItemState::Retrying, vec![]),
-        (ItemState::Waiting, vec![]),
+        (ItemState::Retrying, vec![5, 8]),
+        (ItemState::Waiting, vec![9]),
         (ItemState::Succeeded, vec![1, 6]),
         (ItemState::Failed, vec![2]),
-        (ItemState::Cancelled, vec![5]),
+        (ItemState::Cancelled, vec![]),
     ];
-    for (state, expected) in states {
-        assert_eq!(item_page(&t, id, Some(state), None, 9).await, expected, "{state}");
-        let rest: Vec<_> = expected
-            .iter()
-            .copied()
-            .filter(|&index| index > 3)
-            .take(2)
-            .collect();
-        assert_eq!(
-            item_page(&t, id, Some(state), Some(3), 2).await,
-            rest,
-            "{state} after 3"
-        );
-    }
+    assert_listed(&t, id, &states).await;
     t.redispatch(id).await;
-    assert_eq!(
-        item_page(&t, id, Some(ItemState::Retrying), None, 9).await,
-        [0, 3, 4, 7]
-    );
-    assert!(
-        item_page(&t, id, Some(ItemState::Queued), None, 9)
-            .await
-            .is_empty()
-    );
+    let states = [
+        (ItemState::Pending, vec![0, 3, 4, 7, 10, 11, 12, 13]),
+        (ItemState::Queued, vec![]),
+        (ItemState::Retrying, vec![5, 8]),
+    ];
+    assert_listed(&t, id, &states).await;
     t.assert_consistent(id).await;
+    t.done(id, &Command::Cancel).await;
+    t.sweep(id, 50).await;
+    let cancelled = vec![0, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13];
+    assert_listed(&t, id, &[(ItemState::Cancelled, cancelled)]).await;
+}
+
+async fn assert_listed(t: &Fixture, id: BatchId, states: &[(ItemState, Vec<u32>)]) {
+    for (state, expected) in states {
+        let listed = item_page(t, id, Some(*state), None, 99).await;
+        assert_eq!(&listed, expected, "{state}");
+        let rest = expected.iter().copied().filter(|&index| index > 3).take(2);
+        let listed = item_page(t, id, Some(*state), Some(3), 2).await;
+        assert_eq!(listed, rest.collect::<Vec<_>>(), "{state} after 3");
+    }
 }
 
 async fn item_page(
@@ -218,7 +244,11 @@ pub async fn a_space_sees_only_its_own(t: Fixture) {
     for (t, own, foreign, items) in [(&t, mine, theirs, 2), (&other, theirs, mine, 3)] {
         let (store, space) = (&t.store, &t.space);
         assert_eq!(store.batch(space, foreign).await.expect("reads"), None);
-        assert_eq!(store.result(space, foreign).await.expect("reads"), None);
+        assert_eq!(store.result(space, foreign, None).await.expect("reads"), None);
+        assert!(store.tried(space, foreign, 0).await.expect("reads").is_empty());
+        assert!(store.history(space, foreign).await.expect("reads").is_empty());
+        let supply = store.supply(space, foreign, &Ceilings::default(), t.now()).await;
+        assert_eq!(supply.expect("reads"), None);
         assert!(t.items(foreign).await.is_empty());
         for state in ItemState::ALL {
             assert!(item_page(t, foreign, Some(state), None, 9).await.is_empty());
@@ -227,7 +257,7 @@ pub async fn a_space_sees_only_its_own(t: Fixture) {
         assert_eq!(page(t, Some(BatchState::Completed), None, 9).await, [own]);
         assert!(!page(t, None, Some(foreign), 9).await.contains(&foreign));
         assert_eq!(t.items(own).await.len(), items);
-        assert!(store.result(space, own).await.expect("reads").is_some());
+        assert!(t.result(own).await.is_some());
     }
 }
 
@@ -252,19 +282,4 @@ pub async fn running_batches_are_watched_to_their_end(t: Fixture) {
     assert_eq!(watched(Timestamp::MAX, 9).await, [elsewhere, here]);
     let hour_ago = since - Duration::from_secs(3_600);
     assert!(watched(hour_ago, 9).await.contains(&ended_long_ago));
-}
-
-/// Every process does it at its start, several at once, and data stays.
-pub async fn the_schema_can_be_migrated_again(t: Fixture) {
-    let id = t.dispatched(2).await;
-    let migrated = super::samples::at_once(3, |_| {
-        let t = t.clone();
-        async move { t.store.migrate().await }
-    })
-    .await;
-    for result in migrated {
-        result.expect("migrates again");
-    }
-    t.store.ping().await.expect("answers");
-    t.finish(id).await;
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use flotilla_amqp::{AmqpBroker, Options};
 use flotilla_core::ErrorKind;
 use flotilla_core::ports::Broker;
-use flotilla_tests::conformance::broker::fixture::{PATIENCE, item, topology};
+use flotilla_core::ports::broker::Queue;
+use flotilla_tests::conformance::broker::fixture::{
+    PATIENCE, consume, item, publish, suspect, take, topology,
+};
 use flotilla_tests::{Sandbox, free_port};
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
@@ -137,6 +140,44 @@ async fn missing_queues() {
             .contains(&expected("queue flotilla.work.v1.gpu")),
         "{error}"
     );
+}
+
+/// A deployment that was migrated by a version without isolation queues. Migrating it again is all that it takes, and
+/// what is in the other queues stays.
+#[tokio::test]
+async fn missing_isolation_queues() {
+    let sandbox = Sandbox::new().await;
+    let broker = connect(&sandbox.amqp_url());
+    publish(&broker, 3).await;
+    for queue in topology().queues() {
+        if matches!(queue, Queue::Isolate(_)) {
+            sandbox.management().delete_queue(&queue.to_string()).await;
+        }
+    }
+    let error = broker.check(&topology()).await.expect_err("queues are missing");
+    assert_eq!(error.kind(), ErrorKind::Misconfigured);
+    let expected = "queue flotilla.isolate.v1.default is missing";
+    let message = error.to_string();
+    assert!(
+        message.contains(expected) && message.contains("run `flotilla migrate`"),
+        "{message}"
+    );
+    let error = broker
+        .publish_items(vec![suspect(0)])
+        .await
+        .expect_err("nobody would get it");
+    let message = error.to_string();
+    assert!(
+        message.contains("isolate.default") && message.contains("run `flotilla migrate`"),
+        "{message}"
+    );
+    broker.declare(&topology()).await.expect("queues are declared");
+    broker.check(&topology()).await.expect("everything is there");
+    broker
+        .publish_items(vec![suspect(0)])
+        .await
+        .expect("items are published");
+    assert_eq!(take(&mut consume(&broker, 10).await, 3).await.1, [0, 1, 2]);
 }
 
 /// A queue of that name with other arguments is left alone: it may hold somebody's messages.

@@ -29,22 +29,26 @@ enum Attempt {
     Declare,
     Delete,
     PublishItem,
+    PublishSuspect,
     PublishReport,
     /// To a queue itself, around the exchanges.
     PublishDirectly,
     ConsumeItems,
+    ConsumeIsolated,
     ConsumeReports,
     ConsumeDead,
 }
 
 impl Attempt {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Declare,
         Self::Delete,
         Self::PublishItem,
+        Self::PublishSuspect,
         Self::PublishReport,
         Self::PublishDirectly,
         Self::ConsumeItems,
+        Self::ConsumeIsolated,
         Self::ConsumeReports,
         Self::ConsumeDead,
     ];
@@ -68,9 +72,11 @@ impl Attempt {
                     .map(drop)
             }
             Self::PublishItem => publish(&channel, "flotilla.work.v1", "default").await,
+            Self::PublishSuspect => publish(&channel, "flotilla.work.v1", "isolate.default").await,
             Self::PublishReport => publish(&channel, "flotilla.reports.v1", "0").await,
             Self::PublishDirectly => publish(&channel, "", "flotilla.work.v1.default").await,
             Self::ConsumeItems => consume(&channel, "flotilla.work.v1.default").await,
+            Self::ConsumeIsolated => consume(&channel, "flotilla.isolate.v1.default").await,
             Self::ConsumeReports => consume(&channel, "flotilla.reports.v1.1").await,
             Self::ConsumeDead => consume(&channel, "flotilla.dead.v1").await,
         };
@@ -137,14 +143,18 @@ async fn expect(role: &str, allowed: &[Attempt]) {
 
 #[tokio::test]
 async fn the_api_publishes_items() {
-    expect("flotilla-api", &[Attempt::PublishItem]).await;
+    expect("flotilla-api", &[Attempt::PublishItem, Attempt::PublishSuspect]).await;
 }
 
 #[tokio::test]
 async fn a_worker_consumes_items_and_publishes_reports() {
     expect(
         "flotilla-worker",
-        &[Attempt::PublishReport, Attempt::ConsumeItems],
+        &[
+            Attempt::PublishReport,
+            Attempt::ConsumeItems,
+            Attempt::ConsumeIsolated,
+        ],
     )
     .await;
 }

@@ -3,9 +3,10 @@
 use flotilla_core::Json;
 use flotilla_core::message::ItemMessage;
 use flotilla_core::ports::Broker;
-use flotilla_core::ports::broker::{DELIVERY_LIMIT, Queue};
+use flotilla_core::ports::broker::{DELIVERY_LIMIT, ISOLATED_DELIVERY_LIMIT, Queue};
 use flotilla_tests::conformance::broker::fixture::{
-    SHARD, consume, declare, item, next, publish, report, take, topology, wait_for_ready, work,
+    PATIENCE, SHARD, consume, declare, isolation, item, next, publish, report, suspect, take, topology,
+    wait_for_ready, work,
 };
 use flotilla_tests::{Sandbox, eventually};
 use lapin::options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions};
@@ -62,6 +63,13 @@ async fn queues_are_what_was_declared() {
     assert_eq!(queue["arguments"]["x-dead-letter-strategy"], "at-least-once");
     let queue = sandbox
         .management()
+        .queue(&isolation().to_string())
+        .await
+        .expect("it exists");
+    assert_eq!(queue["arguments"]["x-delivery-limit"], ISOLATED_DELIVERY_LIMIT);
+    assert_eq!(queue["arguments"]["x-dead-letter-strategy"], "at-least-once");
+    let queue = sandbox
+        .management()
         .queue(&Queue::Reports(SHARD).to_string())
         .await
         .expect("it exists");
@@ -75,17 +83,13 @@ async fn items_are_persistent_and_typed() {
     publish(&broker, 1).await;
     let connection = sandbox.amqp().await;
     let channel = channel(&connection).await;
-    let got = eventually(
-        "the item",
-        flotilla_tests::conformance::broker::fixture::PATIENCE,
-        || async {
-            let options = BasicGetOptions { no_ack: true };
-            channel
-                .basic_get(work().to_string().into(), options)
-                .await
-                .expect("the queue exists")
-        },
-    )
+    let got = eventually("the item", PATIENCE, || async {
+        let options = BasicGetOptions { no_ack: true };
+        channel
+            .basic_get(work().to_string().into(), options)
+            .await
+            .expect("the queue exists")
+    })
     .await;
     let properties = &got.delivery.properties;
     assert_eq!(*properties.delivery_mode(), Some(2));
@@ -106,6 +110,42 @@ async fn items_are_persistent_and_typed() {
     assert_eq!(got.delivery.data, item(0).input.into_string().into_bytes());
 }
 
+/// Workers in other languages ask for these: they must not have to parse text.
+#[tokio::test]
+async fn what_only_some_items_have_is_typed() {
+    let sandbox = Sandbox::new().await;
+    let broker = connect(&sandbox.amqp_url());
+    declare(&broker).await;
+    let callback = "http://127.0.0.1:7400/v1/callbacks/abc";
+    let full = ItemMessage {
+        epoch: 4,
+        callback: Some(callback.into()),
+        ..suspect(0)
+    };
+    let sent = vec![full, item(1)];
+    broker.publish_items(sent).await.expect("items are published");
+    let connection = sandbox.amqp().await;
+    let channel = channel(&connection).await;
+    let typed = [
+        ("flotilla-epoch", AMQPValue::LongLongInt(4)),
+        ("flotilla-isolated", AMQPValue::Boolean(true)),
+        ("flotilla-callback", AMQPValue::LongString(callback.into())),
+    ];
+    for (queue, there) in [(isolation(), true), (work(), false)] {
+        let got = eventually("the item", PATIENCE, || async {
+            let options = BasicGetOptions { no_ack: true };
+            let got = channel.basic_get(queue.to_string().into(), options).await;
+            got.expect("the queue exists")
+        })
+        .await;
+        let headers = got.delivery.properties.headers().as_ref().expect("headers");
+        for (name, value) in &typed {
+            let expected = there.then_some(value);
+            assert_eq!(headers.inner().get(*name), expected, "{queue}: {name}");
+        }
+    }
+}
+
 /// Other programs may send numbers as text, or in another width.
 #[tokio::test]
 async fn items_of_other_programs_are_read() {
@@ -123,13 +163,16 @@ async fn items_of_other_programs_are_read() {
         ("flotilla-space", text("default")),
         ("flotilla-pool", text("default")),
         ("flotilla-job-type", text("echo")),
+        ("flotilla-epoch", text("2")),
+        ("flotilla-isolated", text("true")),
         ("x-something-else", AMQPValue::Boolean(true)),
     ]);
     let connection = sandbox.amqp().await;
     publish_raw(&channel(&connection).await, &work(), properties, b"[1.0]").await;
     let expected = ItemMessage {
         input: Json::parse("[1.0]").expect("valid JSON"),
-        ..item(5)
+        epoch: 2,
+        ..suspect(5)
     };
     assert_eq!(next(&mut consume(&broker, 1).await).await.message, Ok(expected));
 }
@@ -191,8 +234,7 @@ async fn malformed_messages_say_why_and_are_parked() {
         .reject(vec![delivery.tag])
         .await
         .expect("rejects are taken");
-    let patience = flotilla_tests::conformance::broker::fixture::PATIENCE;
-    eventually("three parked messages", patience, || async {
+    eventually("three parked messages", PATIENCE, || async {
         (sandbox.management().depth("flotilla.parked.v1").await == 3).then_some(())
     })
     .await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use flotilla_core::ErrorKind;
 use flotilla_core::ports::Progress;
 use flotilla_core::ports::progress::Scope;
+use flotilla_core::snapshot::Steering;
 use flotilla_tests::conformance::progress::fixture::{next, running, worker};
 use redis::AsyncCommands;
 
@@ -30,8 +31,23 @@ async fn the_users_of_the_document_are_enough() {
     assert_eq!(progress.read(&[live.batch]).await.unwrap(), [Some(live.clone())]);
     assert_eq!(progress.active(&live.space).await.unwrap(), [live.batch]);
     assert_eq!(progress.workers().await.unwrap(), [status]);
+    assert_eq!(
+        progress.steering(&[live.batch]).await.unwrap(),
+        [Some(live.steering())]
+    );
+    let gone = running();
+    progress.forget(&gone.space, gone.batch).await.unwrap();
     assert_eq!(progress.check_policy().await.unwrap(), None);
     progress.ping().await.unwrap();
+
+    let work = redis.progress_as("worker:change-me@");
+    let mut told = work.subscribe(Scope::All).await.unwrap();
+    let asked = [live.batch, gone.batch];
+    let steered = [Some(live.steering()), Some(Steering::GONE)];
+    assert_eq!(work.steering(&asked).await.unwrap(), steered);
+    work.ping().await.unwrap();
+    work.publish(std::slice::from_ref(&live)).await.unwrap_err();
+    work.forget(&live.space, live.batch).await.unwrap_err();
 
     let dashboard = redis.progress_as("dashboard:change-me@");
     let mut heard = dashboard
@@ -50,6 +66,7 @@ async fn the_users_of_the_document_are_enough() {
     newer.version += 1;
     progress.publish(std::slice::from_ref(&newer)).await.unwrap();
     assert_eq!(next(&mut heard).await, newer.event());
+    assert_eq!(next(&mut told).await, newer.event());
 
     let url = format!("redis://dashboard:change-me@{}", redis.place());
     let client = redis::Client::open(url).unwrap();

@@ -47,6 +47,7 @@ fn has_type(kind: &str, value: &str) -> bool {
             .split_once('.')
             .map_or(digits(value), |(whole, part)| digits(whole) && digits(part)),
         "time" => value.ends_with('Z') && value.parse::<Timestamp>().is_ok(),
+        "boolean" => ["true", "false"].contains(&value),
         "json" => serde_json::from_str::<serde_json::Value>(value).is_ok(),
         "text" => !value.is_empty(),
         other => panic!("the document uses an unknown type {other}"),
@@ -78,6 +79,7 @@ async fn the_hash_of_a_batch_is_as_documented() {
         ("eta_low_s", "40.1"),
         ("eta_high_s", "60"),
         ("state", "processing"),
+        ("epoch", "3"),
         ("version", "7"),
         ("space", "default"),
         ("name", "nightly"),
@@ -126,12 +128,18 @@ async fn the_hash_of_a_worker_is_as_documented() {
         .await
         .unwrap();
     let running = format!(r#"[{{"batch":"{}","items":3}}]"#, status.running[0].batch);
+    let doing = format!(
+        r#"[{{"batch":"{}","index":41,"attempt":2,"job_type":"thumbnail \"large\"","since":"2023-11-14T22:13:24.123456Z"}}]"#,
+        status.running[0].batch
+    );
     let expected = [
         ("id", "node-1-77-aa"),
         ("pools", r#"["default","gpu"]"#),
         ("concurrency", "16"),
         ("running", running.as_str()),
         ("held", "20"),
+        ("doing", doing.as_str()),
+        ("draining", "true"),
         ("started_at", "2023-11-14T22:13:20.123456Z"),
         ("seen_at", "2023-11-14T22:13:25.123456Z"),
         ("version", "0.1.0"),
@@ -147,6 +155,9 @@ async fn keys_and_their_times_are_as_documented() {
     let (live, status) = (running(), worker("node-1-77-aa"));
     let done = ended(running(), BatchState::Failed);
     progress.publish(&[live.clone(), done.clone()]).await.unwrap();
+    let gone = ended(running(), BatchState::Failed);
+    progress.publish(std::slice::from_ref(&gone)).await.unwrap();
+    progress.forget(&gone.space, gone.batch).await.unwrap();
     progress
         .heartbeat(&status, Duration::from_secs(3600))
         .await
@@ -156,7 +167,12 @@ async fn keys_and_their_times_are_as_documented() {
     for row in document.table("Keys") {
         let key = row["key"].replacen("flotilla", sandbox.name(), 1);
         let key = key.replace("{space}", "default").replace("{id}", "node-1-77-aa");
-        for batch in [&live.batch, &done.batch] {
+        let batches = if key.contains(":gone:") {
+            vec![gone.batch]
+        } else {
+            vec![live.batch, done.batch]
+        };
+        for batch in batches {
             let key = key.replace("{batch}", &batch.to_string());
             let kind: String = redis::cmd("TYPE")
                 .arg(&key)
@@ -184,6 +200,8 @@ async fn keys_and_their_times_are_as_documented() {
     assert_eq!(ttl, -1, "a batch that is not final does not expire");
     let ttl: i64 = redis.ttl(key(format!("progress:{}", done.batch))).await.unwrap();
     assert!((604_740..=604_800).contains(&ttl), "{ttl}");
+    let ttl: i64 = redis.ttl(key(format!("gone:{}", gone.batch))).await.unwrap();
+    assert!((604_740..=604_800).contains(&ttl), "{ttl}");
     let ttl: i64 = redis.ttl(key("worker:node-1-77-aa".into())).await.unwrap();
     assert!((3540..=3600).contains(&ttl), "{ttl}");
     let active: Vec<(String, i64)> = redis
@@ -191,6 +209,40 @@ async fn keys_and_their_times_are_as_documented() {
         .await
         .unwrap();
     assert_eq!(active, [(live.batch.to_string(), 1_700_000_000_123)]);
+    sandbox.drop_all().await;
+}
+
+/// A deployment is upgraded one process after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hashes_of_the_version_before_are_read() {
+    let sandbox = Sandbox::new().await;
+    let (progress, mut redis) = (open(&sandbox.redis_url()), sandbox.redis().await);
+    let (snapshot, mut status) = (running(), worker("node-1-77-aa"));
+    progress.publish(std::slice::from_ref(&snapshot)).await.unwrap();
+    progress
+        .heartbeat(&status, Duration::from_secs(3600))
+        .await
+        .unwrap();
+    let key = |rest: String| format!("{}:{rest}", sandbox.name());
+    let cut: u32 = redis
+        .hdel(key(format!("progress:{}", snapshot.batch)), "epoch")
+        .await
+        .unwrap();
+    assert_eq!(cut, 1);
+    let cut: u32 = redis
+        .hdel(key("worker:node-1-77-aa".into()), &["doing", "draining"])
+        .await
+        .unwrap();
+    assert_eq!(cut, 2);
+    let early = Snapshot { epoch: 0, ..snapshot };
+    assert_eq!(
+        progress.steering(&[early.batch]).await.unwrap(),
+        [Some(early.steering())]
+    );
+    assert_eq!(progress.read(&[early.batch]).await.unwrap(), [Some(early)]);
+    status.doing.clear();
+    status.draining = false;
+    assert_eq!(progress.workers().await.unwrap(), [status]);
     sandbox.drop_all().await;
 }
 
@@ -231,7 +283,7 @@ async fn events_are_as_documented() {
         .unwrap();
     let event: serde_json::Value = serde_json::from_slice(message.get_payload_bytes()).unwrap();
     let expected = serde_json::json!({
-        "batch": snapshot.batch, "space": "default", "version": 7, "state": "processing", "percent": 42.5
+        "batch": snapshot.batch, "space": "default", "version": 7, "state": "processing", "epoch": 3, "percent": 42.5
     });
     assert_eq!(event, expected);
     let table = document.table("Events");

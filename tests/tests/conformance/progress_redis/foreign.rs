@@ -55,7 +55,15 @@ async fn a_hash_that_makes_no_sense_is_absent_until_it_is_written() {
     let redis = Private::launch().await;
     let progress = redis.progress();
     let (broken, fine) = (running(), running());
-    for field in ["version", "state", "percent", "total", "space", "created_at"] {
+    for field in [
+        "version",
+        "state",
+        "epoch",
+        "percent",
+        "total",
+        "space",
+        "created_at",
+    ] {
         progress.publish(&[broken.clone(), fine.clone()]).await.unwrap();
         let () = redis
             .admin(&format!(
@@ -65,6 +73,9 @@ async fn a_hash_that_makes_no_sense_is_absent_until_it_is_written() {
             .await;
         let found = progress.read(&[broken.batch, fine.batch]).await.unwrap();
         assert_eq!(found, [None, Some(fine.clone())], "{field}");
+        let steered = progress.steering(&[broken.batch, fine.batch]).await.unwrap();
+        let expected = (!["state", "epoch"].contains(&field)).then(|| broken.steering());
+        assert_eq!(steered, [expected, Some(fine.steering())], "{field}");
     }
     progress.publish(std::slice::from_ref(&broken)).await.unwrap();
     assert_eq!(progress.read(&[broken.batch]).await.unwrap(), [Some(broken)]);
@@ -97,12 +108,17 @@ async fn a_key_of_another_kind_is_an_error() {
     let () = redis
         .admin(&format!("SET flotilla:progress:{} mine", live.batch))
         .await;
-    let error = progress.publish(std::slice::from_ref(&live)).await.unwrap_err();
-    let text = error.chain();
-    assert!(
-        error.kind() == ErrorKind::Corrupt && text.contains("prefix"),
-        "{text}"
-    );
+    let published = progress.publish(std::slice::from_ref(&live)).await;
+    let forgotten = progress.forget(&live.space, live.batch).await;
+    let steered = progress.steering(&[live.batch]).await.map(drop);
+    for answer in [published, forgotten, steered] {
+        let error = answer.unwrap_err();
+        let text = error.chain();
+        assert!(
+            error.kind() == ErrorKind::Corrupt && text.contains("prefix"),
+            "{text}"
+        );
+    }
     let kept: String = redis
         .admin(&format!("GET flotilla:progress:{}", live.batch))
         .await;

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use flotilla_core::attempt::Attempt;
 use flotilla_core::ids::BatchId;
-use flotilla_core::outcome::{Ending, ItemError, ItemErrorKind, Outcome};
+use flotilla_core::message::Verdict;
+use flotilla_core::outcome::{ItemError, ItemErrorKind};
 use flotilla_core::{ErrorKind, WorkerId};
 use flotilla_postgres::PostgresOptions;
-use flotilla_tests::conformance::store::samples::{ended, success};
+use flotilla_tests::conformance::store::samples::{success, told};
 use flotilla_tests::{Sandbox, eventually};
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -22,7 +24,7 @@ const LOCK: &str = "SELECT FROM batch_counters WHERE batch_id = $1 FOR UPDATE";
     clippy::disallowed_methods,
     reason = "the connection's task ends with its client"
 )]
-async fn session(sandbox: &Sandbox) -> Client {
+pub(super) async fn session(sandbox: &Sandbox) -> Client {
     let (client, connection) = tokio_postgres::connect(&sandbox.postgres_url(), NoTls)
         .await
         .expect("connects");
@@ -36,14 +38,14 @@ async fn session(sandbox: &Sandbox) -> Client {
 }
 
 /// A session that holds the counters of `batch`.
-async fn holder(sandbox: &Sandbox, batch: BatchId) -> Client {
+pub(super) async fn holder(sandbox: &Sandbox, batch: BatchId) -> Client {
     let client = session(sandbox).await;
     client.execute(LOCK, &[&batch.0]).await.expect("locks");
     client
 }
 
 /// So many sessions wait for a lock.
-async fn waiting(sandbox: &Sandbox, many: i64) {
+pub(super) async fn waiting(sandbox: &Sandbox, many: i64) {
     let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     eventually("sessions to wait", PATIENCE, || async {
         let found: i64 = sandbox.sql(query, &[]).await[0].get(0);
@@ -203,11 +205,11 @@ async fn a_report_that_does_not_fit_is_made_to_fit() {
         kind: ItemErrorKind::Handler,
         message: "a\0b".into(),
     };
-    let odd = Outcome {
+    let odd = Attempt {
         started_at: Timestamp::MIN,
         duration_us: u64::MAX,
         worker: Some(WorkerId("w\0".into())),
-        ..ended(id, 0, Ending::Failed(error))
+        ..told(id, 0, Verdict::Fail(error))
     };
     assert_eq!(t.record(vec![odd]).await[0].counts.failed, 1);
     let item = t.items(id).await.remove(0);

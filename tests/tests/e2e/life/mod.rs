@@ -1,0 +1,12 @@
+//! The whole life of a batch, on both engines: what people and operators do to it, and what can happen to its items.
+
+mod dead_letters;
+mod fairness;
+mod guard_rails;
+mod limits;
+mod poison;
+mod retries;
+mod starting;
+mod steering;
+mod waiting;
+mod workers;

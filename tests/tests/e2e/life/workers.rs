@@ -1,0 +1,150 @@
+//! What workers say, and how they leave.
+
+use std::time::{Duration, Instant};
+
+use flotilla_tests::{Signal, eventually};
+use serde_json::{Value, json};
+
+use crate::backend::{Backend, Mode};
+use crate::engine::{Deployment, Engine, PATIENCE, on_both_engines};
+
+on_both_engines!(
+    workers_say_what_they_do,
+    a_drain_finishes_what_runs_and_a_second_signal_does_not_wait,
+    a_job_type_is_capped_per_worker,
+    a_command_has_a_ceiling_of_memory,
+);
+
+fn items(count: u32) -> Vec<Value> {
+    (0..count).map(|n| json!({"n": n})).collect()
+}
+
+async fn workers_say_what_they_do(engine: Engine) {
+    let backend = Backend::start().await;
+    let deployment = Deployment::start(engine, &backend.job_type("work", "")).await;
+    let client = deployment.client();
+    backend.set(Mode::Hold);
+    let batch = client.create(json!({"job_type": "work"}), items(5)).await;
+    let doing = eventually("five items to be shown", PATIENCE, || async {
+        let workers = client.json("/v1/workers").await;
+        let doing: Vec<Value> = workers["workers"]
+            .as_array()?
+            .iter()
+            .flat_map(|worker| worker["doing"].as_array().cloned().unwrap_or_default())
+            .collect();
+        (doing.len() == 5).then_some(doing)
+    })
+    .await;
+    for one in &doing {
+        assert_eq!(
+            (&one["batch_id"], &one["job_type"]),
+            (&json!(batch), &json!("work")),
+            "{one}"
+        );
+    }
+    let elsewhere = client.json("/v1/workers?space=other").await;
+    assert!(
+        !elsewhere.to_string().contains(&batch),
+        "another space's batch is shown"
+    );
+    let (code, out, err) = deployment.cli(&["workers"]).await;
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("default"), "{out}");
+    backend.set(Mode::Answer);
+    client.result(&batch, PATIENCE).await;
+    deployment.end().await;
+}
+
+async fn a_drain_finishes_what_runs_and_a_second_signal_does_not_wait(engine: Engine) {
+    let backend = Backend::start().await;
+    let mut deployment = Deployment::start(engine, &backend.job_type("work", "")).await;
+    backend.set(Mode::Hold);
+    let options = json!({"job_type": "work", "concurrency": 40});
+    let batch = deployment.client().create(options, items(200)).await;
+    eventually("items to run", PATIENCE, || async {
+        (backend.running() >= 16).then_some(())
+    })
+    .await;
+    // One signal: what runs finishes, nothing is interrupted.
+    deployment.worker().signal(Signal::TERM);
+    deployment
+        .worker()
+        .wait_for_log("draining", Duration::from_secs(10))
+        .await;
+    backend.set(Mode::Answer);
+    let status = deployment.worker().wait(PATIENCE).await;
+    assert!(status.success(), "{status}");
+    assert_eq!(backend.dropped(), 0);
+    deployment.revive();
+    deployment
+        .worker()
+        .wait_for_log("worker starts", Duration::from_secs(30))
+        .await;
+
+    // Two signals: what runs is given back, and runs elsewhere.
+    backend.set(Mode::Hold);
+    eventually("items to run", PATIENCE, || async {
+        (backend.running() > 0 || backend.count() == 200).then_some(())
+    })
+    .await;
+    deployment.worker().signal(Signal::TERM);
+    deployment
+        .worker()
+        .wait_for_log("draining", Duration::from_secs(10))
+        .await;
+    let asked = Instant::now();
+    deployment.worker().signal(Signal::TERM);
+    deployment.worker().wait(PATIENCE).await;
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    deployment.revive();
+    deployment.ready().await;
+    backend.set(Mode::Answer);
+    let result = deployment.client().result(&batch, PATIENCE).await;
+    assert_eq!(result["result_summary"]["succeeded"], 200, "{result}");
+    deployment.end().await;
+}
+
+async fn a_job_type_is_capped_per_worker(engine: Engine) {
+    let backend = Backend::start().await;
+    let config = [
+        backend.job_type("heavy", "worker_concurrency = 2"),
+        backend.job_type("light", ""),
+    ];
+    let deployment = Deployment::start(engine, &config.concat()).await;
+    let client = deployment.client();
+    let tagged = |tag: &'static str| (0..100).map(move |_| json!({"tag": tag, "ms": 20})).collect();
+    let heavy = client.create(json!({"job_type": "heavy"}), tagged("heavy")).await;
+    let light = client.create(json!({"job_type": "light"}), tagged("light")).await;
+    client.result(&light, PATIENCE).await;
+    client.result(&heavy, PATIENCE).await;
+    let workers = if engine == Engine::Embedded { 1 } else { 4 };
+    assert!(backend.most("heavy") <= 2 * workers, "{}", backend.most("heavy"));
+    assert!(backend.most("light") > 2 * workers, "{}", backend.most("light"));
+    deployment.end().await;
+}
+
+async fn a_command_has_a_ceiling_of_memory(engine: Engine) {
+    let program = "import sys; block = bytearray(int(sys.argv[1]) << 20); print(len(block))";
+    let config = format!(
+        "[job_types.hungry]\nhandler = {{ kind = \"exec\", memory = \"256MiB\", \
+         command = [\"python3\", \"-c\", '{program}', \"{{mib}}\"] }}\n"
+    );
+    let deployment = Deployment::start(engine, &config).await;
+    let client = deployment.client();
+    let batch = client
+        .create(
+            json!({"job_type": "hungry"}),
+            vec![json!({"mib": 16}), json!({"mib": 1_024})],
+        )
+        .await;
+    client.result(&batch, PATIENCE).await;
+    let items = client.items(&batch).await;
+    assert_eq!(items[0]["state"], "succeeded", "{}", items[0]);
+    assert_eq!(items[1]["state"], "failed", "{}", items[1]);
+    let message = items[1]["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("256"),
+        "it says which ceiling there is: {message}"
+    );
+    deployment.end().await;
+}
