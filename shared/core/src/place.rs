@@ -107,12 +107,23 @@ pub struct Lease {
     pub worker: Option<WorkerId>,
 }
 
-impl Lease {
-    /// The attempt that failed because this lease of an item at `place` is over. `since` is when the item got its first
-    /// lease for it, as near to its begin as a store knows.
+impl Place {
+    /// An item that was dispatched once and of which nothing else is known.
     #[must_use]
-    pub fn over(&self, batch: BatchId, index: ItemIndex, place: Place, since: Timestamp) -> Attempt {
-        let error = match place.at {
+    pub fn dispatched(spec: &BatchSpec) -> Self {
+        Self {
+            attempt: 1,
+            last_attempt: spec.max_attempts,
+            losses: 0,
+            at: Whereabouts::Dispatched,
+        }
+    }
+
+    /// The attempt that fails because the lease of the item is over. `since` is when it got its first lease for this
+    /// attempt: as near to the begin as a store knows.
+    #[must_use]
+    pub fn lease_over(&self, batch: BatchId, index: ItemIndex, since: Timestamp) -> Attempt {
+        let error = match self.at {
             Whereabouts::Waiting => {
                 ItemError::new(ItemErrorKind::Timeout, "no callback came while the item waited for it")
             }
@@ -124,7 +135,7 @@ impl Lease {
         Attempt {
             batch,
             index,
-            attempt: place.attempt,
+            attempt: self.attempt,
             verdict: Verdict::Retry {
                 error,
                 after_ms: None,
@@ -133,19 +144,6 @@ impl Lease {
             duration_us: 0,
             // Nobody has told how long it took: that is in no statistics.
             worker: None,
-        }
-    }
-}
-
-impl Place {
-    /// An item that was dispatched once and of which nothing else is known.
-    #[must_use]
-    pub fn dispatched(spec: &BatchSpec) -> Self {
-        Self {
-            attempt: 1,
-            last_attempt: spec.max_attempts,
-            losses: 0,
-            at: Whereabouts::Dispatched,
         }
     }
 

@@ -57,8 +57,8 @@ fn attempts(db: &Connection, batch: &BatchRow, keys: &[i64]) -> Done<Vec<Attempt
     for &key in keys {
         let index = index_of(key);
         places.load(db, batch, index)?;
-        if let (Some(place), Some((lease, since))) = (places.of.get(&index), lease::of(db, key)?) {
-            attempts.push(lease.over(batch.record.id, index, *place, since));
+        if let (Some(place), Some((_, since))) = (places.of.get(&index), lease::of(db, key)?) {
+            attempts.push(place.lease_over(batch.record.id, index, since));
         }
     }
     Ok(attempts)
