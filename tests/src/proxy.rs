@@ -64,6 +64,7 @@ impl Proxy {
             left: AtomicU64::new(u64::MAX),
             open: AtomicUsize::new(0),
         });
+        #[expect(clippy::disallowed_methods, reason = "ends with the proxy")]
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Self {
             address,
@@ -135,6 +136,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             let _ = client.set_zero_linger();
             continue;
         }
+        #[expect(clippy::disallowed_methods, reason = "ends when the proxy is cut")]
         tokio::spawn(connection(client, Arc::clone(&shared)));
     }
 }

@@ -72,7 +72,9 @@ fn describe(batch: &BatchView) -> String {
     rows.extend(limits(batch));
     rows.extend(batch.started_at.clone().map(|at| ("started", at)));
     rows.extend(batch.completed_at.clone().map(|at| ("ended", at)));
-    rows.extend(batch.eta.map(|eta| ("done in", duration::seconds(eta.high_s))));
+    // Nothing moves while it is paused, so what was guessed before says nothing.
+    let eta = batch.eta.filter(|_| batch.paused.is_none());
+    rows.extend(eta.map(|eta| ("done in", duration::seconds(eta.high_s))));
     rows.extend(
         batch
             .error

@@ -63,9 +63,9 @@ impl Retry {
         let retried: Retried = reply.to()?;
         let items = number::items(retried.items.into());
         let text = if self.dry_run {
-            format!("{items} would run again")
+            format!("would run again: {items}")
         } else {
-            format!("{items} run again\n{}", steered::line(&retried.batch))
+            format!("running again: {items}\n{}", steered::line(&retried.batch))
         };
         output::print(&text)?;
         Ok(Exit::Fine)

@@ -120,6 +120,6 @@ impl Task for Cancellations {
             }
             self.events = None;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

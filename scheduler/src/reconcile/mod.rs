@@ -42,7 +42,7 @@ pub trait Task: Send + 'static {
 
     /// Ends when there is a reason to look before the period is over.
     async fn wake(&mut self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

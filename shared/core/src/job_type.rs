@@ -436,7 +436,6 @@ pub mod optional_duration {
     ///
     /// # Errors
     /// Those of the serializer.
-    #[expect(clippy::ref_option, reason = "the signature that serde wants")]
     pub fn serialize<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
         match value {
             Some(value) => super::duration::serialize(value, serializer),
@@ -490,7 +489,9 @@ pub mod optional_byte_size {
     #[must_use]
     pub fn text(bytes: u64) -> String {
         let binary = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-        let fits = binary.iter().find(|(unit, _)| bytes > 0 && bytes % unit == 0);
+        let fits = binary
+            .iter()
+            .find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit));
         fits.map_or_else(
             || bytes.to_string(),
             |(unit, name)| format!("{}{name}", bytes / unit),
@@ -501,7 +502,6 @@ pub mod optional_byte_size {
     ///
     /// # Errors
     /// Those of the serializer.
-    #[expect(clippy::ref_option, reason = "the signature that serde wants")]
     pub fn serialize<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
         match value {
             Some(bytes) => serializer.serialize_str(&text(*bytes)),

@@ -43,7 +43,11 @@ impl Bucket {
 
     /// Whole items that may be dispatched.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates"
+    )]
     pub fn room(self) -> u32 {
         self.tokens.max(0.0) as u32
     }
@@ -203,10 +207,7 @@ impl Ceilings {
 
     /// The ceilings that a batch of `space` and `job_type` is under.
     pub fn over(&self, space: &Space, job_type: &str) -> impl Iterator<Item = (&Scope, Ceiling)> {
-        let scopes = [
-            Scope::Space(space.clone()),
-            Scope::JobType(job_type.to_owned()),
-        ];
+        let scopes = [Scope::Space(space.clone()), Scope::JobType(job_type.to_owned())];
         scopes
             .into_iter()
             .filter_map(|scope| self.0.get_key_value(&scope))

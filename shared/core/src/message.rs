@@ -6,9 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::attempt::Attempt;
 use crate::ids::{BatchId, ItemIndex, Pool, Space, WorkerId};
 use crate::json::Json;
-use crate::attempt::Attempt;
 use crate::outcome::{ItemError, Output};
 use crate::worker::WorkerStatus;
 

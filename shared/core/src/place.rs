@@ -124,9 +124,10 @@ impl Place {
     #[must_use]
     pub fn lease_over(&self, batch: BatchId, index: ItemIndex, since: Timestamp) -> Attempt {
         let error = match self.at {
-            Whereabouts::Waiting => {
-                ItemError::new(ItemErrorKind::Timeout, "no callback came while the item waited for it")
-            }
+            Whereabouts::Waiting => ItemError::new(
+                ItemErrorKind::Timeout,
+                "no callback came while the item waited for it",
+            ),
             _ => ItemError::new(
                 ItemErrorKind::WorkerLost,
                 "the worker that ran the item was not heard of any more",

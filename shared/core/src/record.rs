@@ -285,11 +285,11 @@ impl BatchRecord {
             },
             Some(FailureAction::Pause) if settled < self.total => {
                 let detail = format!("{failed} of {sample} items failed");
-                return self.guard_pause(PauseReason::FailureThreshold, detail, now);
+                return self.guard_pause(PauseReason::FailureThreshold, &detail, now);
             }
             _ if self.canary_is_done() && settled < self.total => {
                 let detail = format!("{settled} items are done, {} of them failed", self.tally.failed);
-                return self.guard_pause(PauseReason::Canary, detail, now);
+                return self.guard_pause(PauseReason::Canary, &detail, now);
             }
             _ => return Vec::new(),
         };
@@ -304,7 +304,7 @@ impl BatchRecord {
         )
     }
 
-    fn guard_pause(&mut self, reason: PauseReason, detail: String, now: Timestamp) -> Vec<BatchEvent> {
+    fn guard_pause(&mut self, reason: PauseReason, detail: &str, now: Timestamp) -> Vec<BatchEvent> {
         let by = Actor::system();
         let Ok(paused) = self.state.pause() else {
             return Vec::new();

@@ -110,7 +110,10 @@ mod tests {
             let share = jitter(BatchId(uuid::Uuid::nil()), index, 1);
             tenths[(share * 10.0) as usize] += 1;
         }
-        assert!(tenths.iter().all(|&count| count.abs_diff(1_000) < 150), "{tenths:?}");
+        assert!(
+            tenths.iter().all(|&count| count.abs_diff(1_000) < 150),
+            "{tenths:?}"
+        );
     }
 
     proptest! {

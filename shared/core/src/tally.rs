@@ -102,10 +102,9 @@ impl Tally {
             Whereabouts::Retrying => Some(&mut self.retrying),
             Whereabouts::Returned => Some(&mut self.returned),
             Whereabouts::Waiting => Some(&mut self.waiting),
-            Whereabouts::Pending
-            | Whereabouts::Dispatched
-            | Whereabouts::Leased
-            | Whereabouts::Settled => None,
+            Whereabouts::Pending | Whereabouts::Dispatched | Whereabouts::Leased | Whereabouts::Settled => {
+                None
+            }
         }
     }
 

@@ -195,6 +195,7 @@ macro_rules! store_suite {
                 a_command_is_done_once_or_not_at_all,
                 only_the_batches_of_a_space_are_steered,
                 history_says_who_did_what_and_when,
+                history_is_the_latest_thousand,
                 a_pause_is_told_while_it_lasts,
                 a_paused_batch_goes_on_where_it_was,
                 a_paused_batch_may_end,
@@ -276,7 +277,11 @@ macro_rules! store_suite {
                 a_deployment_has_one_secret,
             }
             walk { counts_rows_and_results_agree_after_any_interleaving }
-            aborts { dropped_calls_leave_all_or_nothing }
+            aborts {
+                dropped_calls_leave_all_or_nothing,
+                dropped_appends_leave_all_or_nothing,
+                dropped_removals_go_on,
+            }
         }
     };
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -12,6 +12,7 @@ use axum::routing::post;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// The server. It ends with this value.
 pub(crate) struct Backend {
@@ -61,6 +62,7 @@ struct Seen {
 }
 
 impl Backend {
+    #[expect(clippy::disallowed_methods, reason = "ends with the backend")]
     pub(crate) async fn start() -> Self {
         let shared = Arc::new(Shared {
             mode: watch::channel(Mode::Answer).0,

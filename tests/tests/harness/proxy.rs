@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server that answers with whatever it gets.
+#[expect(clippy::disallowed_methods, reason = "ends with the test")]
 async fn echo() -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

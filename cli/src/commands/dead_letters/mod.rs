@@ -112,7 +112,7 @@ fn report(decided: &Decided, verb: &str, output: Output) -> Result<Exit> {
     }
     let least = if decided.more { "at least " } else { "" };
     let letters = number::counted(decided.items, "dead letter");
-    let mut lines = format!("{least}{letters} {verb}\n");
+    let mut lines = format!("{verb}: {least}{letters}\n");
     for refused in &decided.refused {
         lines.push_str(&format!(
             "not in batch {}: {}\n",

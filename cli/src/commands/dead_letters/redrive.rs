@@ -29,6 +29,6 @@ impl Redrive {
             return super::report(&would, "would run again", self.output);
         }
         let decided = client.decide(ACTION, &which).await?;
-        super::report(&decided, "run again", self.output)
+        super::report(&decided, "running again", self.output)
     }
 }

@@ -33,7 +33,8 @@ pub struct Batch {
     pub epoch: u32,
     /// How many results it has: more than one where failed items ran again.
     pub revision: u32,
-    /// Grows by one with every change of state or counts.
+    /// Grows with every change of state or counts, but for items that are dispatched for the first time: a store need not
+    /// say that those moved from pending to queued.
     pub version: u64,
     /// Its items by state. `processing` is 0 here: stores don't know it, see [`Counts::mark_processing`].
     pub counts: Counts,
@@ -65,4 +66,3 @@ pub struct BatchFilter {
     /// Only those older than this one: the last of the previous page.
     pub before: Option<BatchId>,
 }
-

@@ -219,7 +219,11 @@ mod tests {
         assert_eq!(BatchState::Pending.pause(), Ok(BatchState::Paused));
         assert_eq!(BatchState::Paused.resume(false), Ok(BatchState::Pending));
         assert_eq!(BatchState::Paused.resume(true), Ok(BatchState::Processing));
-        assert_eq!(BatchState::Paused.finish(false), Ok(BatchState::Completed), "its last items ran out");
+        assert_eq!(
+            BatchState::Paused.finish(false),
+            Ok(BatchState::Completed),
+            "its last items ran out"
+        );
     }
 
     #[test]

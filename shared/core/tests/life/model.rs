@@ -11,8 +11,7 @@ use flotilla_core::command::{Actor, BatchEvent, Command};
 use flotilla_core::ids::{BatchId, ItemIndex, Space};
 use flotilla_core::item::ItemState;
 use flotilla_core::limits::{Bucket, Supply};
-use flotilla_core::message::Verdict;
-use flotilla_core::outcome::{Ending, ItemError, ItemErrorKind, Outcome};
+use flotilla_core::outcome::{Ending, Outcome};
 use flotilla_core::place::{Lease, Place, Whereabouts};
 use flotilla_core::record::{BatchRecord, Control, Writes};
 use flotilla_core::result::BatchResult;
@@ -195,11 +194,11 @@ impl Model {
     /// Takes what became of attempts.
     pub(crate) fn record(&mut self, attempts: Vec<Attempt>, now: Timestamp) -> Writes {
         let writes = self.record.take(attempts, &mut self.places, now);
-        self.write(&writes, now);
+        self.write(&writes);
         writes
     }
 
-    fn write(&mut self, writes: &Writes, now: Timestamp) {
+    fn write(&mut self, writes: &Writes) {
         for due in &writes.due {
             self.due.insert(due.index, due.due_at);
         }
@@ -220,7 +219,6 @@ impl Model {
         }
         self.history.extend(writes.events.iter().cloned());
         self.results.extend(writes.result.clone());
-        let _ = now;
     }
 
     fn settle(&mut self, outcome: Outcome) {
@@ -256,24 +254,9 @@ impl Model {
             .leases
             .iter()
             .filter(|(_, lease)| lease.until <= now)
-            .map(|(index, _)| self.expired(*index, now))
+            .map(|(index, _)| self.place(*index).lease_over(self.record.id, *index, now))
             .collect();
         self.record(over, now)
-    }
-
-    fn expired(&self, index: ItemIndex, now: Timestamp) -> Attempt {
-        Attempt {
-            batch: self.record.id,
-            index,
-            attempt: self.place(index).attempt,
-            verdict: Verdict::Retry {
-                error: ItemError::new(ItemErrorKind::Timeout, "its time is over"),
-                after_ms: None,
-            },
-            started_at: now,
-            duration_us: 0,
-            worker: None,
-        }
     }
 
     /// Cancels items of a batch that is being cancelled: so many that are not in flight, or else, by force, that are.
@@ -299,7 +282,7 @@ impl Model {
             self.cancel(*index, now);
         }
         let writes = self.record.sweep(from, now);
-        self.write(&writes, now);
+        self.write(&writes);
         swept.len()
     }
 

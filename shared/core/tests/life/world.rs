@@ -193,7 +193,7 @@ impl World {
                 ItemState::Succeeded => succeeded,
                 _ => cancelled,
             };
-            wanted && outcome.index % one_in == 0
+            wanted && outcome.index.is_multiple_of(one_in)
         };
         let Ok(items) = self.model.reopen(chosen, &by, self.now) else {
             return;
@@ -301,7 +301,7 @@ impl World {
             self.publish(0, false);
         }
         while !self.fleet.messages.is_empty() {
-            let does = if self.model.record.total % 2 == 0 {
+            let does = if self.model.record.total.is_multiple_of(2) {
                 Does::Succeed
             } else {
                 Does::Retry

@@ -139,6 +139,22 @@ pub async fn history_says_who_did_what_and_when(t: Fixture) {
     );
 }
 
+/// A batch that somebody toggles for ever has a history of bounded length.
+pub async fn history_is_the_latest_thousand(t: Fixture) {
+    let id = t.sealed(1).await;
+    for priority in 0..1_005 {
+        let change = Change {
+            priority: Some(priority + 1),
+            ..Change::default()
+        };
+        t.done(id, &Command::Change(change)).await;
+    }
+    let history = t.store.history(&t.space, id).await.expect("reads");
+    assert_eq!(history.len(), 1_000);
+    let told = |at: usize| history[at].detail.as_deref();
+    assert_eq!((told(0), told(999)), (Some("priority 6"), Some("priority 1005")));
+}
+
 /// With why and by whom; and afterwards not.
 pub async fn a_pause_is_told_while_it_lasts(t: Fixture) {
     let id = t.dispatched(3).await;
@@ -229,7 +245,7 @@ pub async fn a_new_priority_holds(t: Fixture) {
 /// With the outcome that crosses it.
 pub async fn a_failure_threshold_pauses_its_batch(t: Fixture) {
     let id = t.dispatched_as(6, |spec| {
-        spec.failure_threshold = Some(more_than(1, FailureAction::Pause))
+        spec.failure_threshold = Some(more_than(1, FailureAction::Pause));
     });
     let id = id.await;
     t.record(vec![failure(id, 0, "no")]).await;
@@ -256,7 +272,7 @@ pub async fn a_failure_threshold_pauses_its_batch(t: Fixture) {
 /// And halts it, with the reason.
 pub async fn a_failure_threshold_fails_its_batch(t: Fixture) {
     let id = t.dispatched_as(6, |spec| {
-        spec.failure_threshold = Some(more_than(1, FailureAction::Fail))
+        spec.failure_threshold = Some(more_than(1, FailureAction::Fail));
     });
     let id = id.await;
     let halted = t.record(vec![failure(id, 0, "no"), failure(id, 1, "no")]).await;
@@ -324,7 +340,7 @@ pub async fn commands_and_reports_do_not_lose_each_other(t: Fixture) {
         let t = t.clone();
         async move {
             for index in (0..ITEMS).filter(|index| index % 4 == number) {
-                let command = if index % 3 == 0 {
+                let command = if index.is_multiple_of(3) {
                     Command::Pause
                 } else {
                     Command::Resume

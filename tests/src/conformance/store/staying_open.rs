@@ -283,7 +283,7 @@ pub async fn concurrent_appends_do_not_mix(t: Fixture) {
                 append(&t, id, first, 3).await;
                 tokio::task::yield_now().await;
                 append(&t, id, first + 3, 2).await;
-                let keep = number % 2 == 0;
+                let keep = number.is_multiple_of(2);
                 end(&t, id, first, keep).await;
                 return keep;
             }

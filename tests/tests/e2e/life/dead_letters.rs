@@ -71,32 +71,36 @@ async fn dead_letters_are_listed_redriven_and_discarded(engine: Engine) {
         .await;
     assert_eq!(ended["revision"], 2, "{ended}");
 
-    // The rest by the command line.
+    the_rest_by_the_command_line(&deployment, &refused).await;
+    deployment.end().await;
+}
+
+fn items(count: u32) -> Vec<Value> {
+    (0..count).map(|n| json!({"n": n})).collect()
+}
+
+async fn the_rest_by_the_command_line(deployment: &Deployment, refused: &str) {
+    let client = deployment.client();
     let (code, out, err) = deployment.cli(&["dead-letters", "ls", "--output", "json"]).await;
     assert_eq!(code, 0, "{err}");
     let listed: Value = serde_json::from_str(&out).expect("JSON on standard output");
     assert_eq!(listed["dead_letters"].as_array().map(Vec::len), Some(5), "{out}");
     let (code, _, _) = deployment
-        .cli(&["dead-letters", "discard", "--batch", &refused])
+        .cli(&["dead-letters", "discard", "--batch", refused])
         .await;
     assert_ne!(
         code, 0,
         "it asks before it destroys, and nobody is there to answer"
     );
     let (code, out, err) = deployment
-        .cli(&["dead-letters", "discard", "--batch", &refused, "--yes"])
+        .cli(&["dead-letters", "discard", "--batch", refused, "--yes"])
         .await;
     assert_eq!(code, 0, "{out}{err}");
     let none = client.json("/v1/dead-letters").await;
     assert_eq!(none["dead_letters"], json!([]));
     assert_eq!(
-        client.batch(&refused).await["counts"]["failed"],
+        client.batch(refused).await["counts"]["failed"],
         5,
         "they stay failed"
     );
-    deployment.end().await;
-}
-
-fn items(count: u32) -> Vec<Value> {
-    (0..count).map(|n| json!({"n": n})).collect()
 }

@@ -1,9 +1,10 @@
 //! Ten items do not wait for two hundred thousand.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::engine::{Deployment, Engine, PATIENCE, on_both_engines};
 

@@ -1,10 +1,11 @@
 //! Limits hold exactly, for the whole fleet, while a batch runs.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flotilla_tests::eventually;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::backend::Backend;
 use crate::engine::{Deployment, Engine, PATIENCE, on_both_engines};

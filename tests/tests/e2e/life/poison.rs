@@ -1,8 +1,7 @@
 //! An item that kills its worker does not take others with it.
 
-use std::time::Instant;
-
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::engine::{Deployment, Engine, PATIENCE, on_both_engines};
 

@@ -1,10 +1,12 @@
 //! Failed attempts are repeated, as configured and not otherwise.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use flotilla_core::{Clock, SystemClock};
 use flotilla_tests::eventually;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::backend::{Backend, Mode};
 use crate::engine::{Deployment, Engine, PATIENCE, on_both_engines};
@@ -173,7 +175,7 @@ async fn a_deadline_fails_the_batch(engine: Engine) {
     let deployment = Deployment::start(engine, &backend.job_type("work", "")).await;
     let client = deployment.client();
     backend.set(Mode::Hold);
-    let deadline = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2);
+    let deadline = SystemClock.now() + Duration::from_secs(2);
     let options = json!({"job_type": "work", "concurrency": 3, "deadline": deadline.to_string()});
     let batch = client.create(options, items(100)).await;
     let result = client.result(&batch, PATIENCE).await;

@@ -1,7 +1,8 @@
 //! When a batch starts.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use flotilla_core::{Clock, SystemClock};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -49,8 +50,7 @@ async fn a_batch_starts_at_its_time(engine: Engine) {
     let backend = Backend::start().await;
     let deployment = Deployment::start(engine, &backend.job_type("work", "")).await;
     let client = deployment.client();
-    let time = SystemTime::now() + Duration::from_secs(2);
-    let start = jiff::Timestamp::try_from(time).unwrap().to_string();
+    let start = (SystemClock.now() + Duration::from_secs(2)).to_string();
     let batch = client
         .create(json!({"job_type": "work", "start": start}), items(20, 0))
         .await;

@@ -1,10 +1,11 @@
 //! Pause, resume, cancel, delete.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flotilla_tests::{Sandbox, eventually};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::backend::{Backend, Mode};
 use crate::engine::{Deployment, Engine, PATIENCE, on_both_engines};

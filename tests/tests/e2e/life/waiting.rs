@@ -5,6 +5,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::backend::Backend;
+use crate::client::Client;
 use crate::engine::{Deployment, Engine, PATIENCE, on_both_engines};
 
 on_both_engines!(
@@ -79,14 +80,7 @@ async fn a_callback_completes_fails_or_renews_an_item(engine: Engine) {
     let (status, _) = call(1, json!({"status": "succeeded", "output": 1})).await;
     assert_eq!(status, StatusCode::GONE, "it has failed already");
 
-    let mut forged = token(2);
-    let last = forged.pop().unwrap();
-    forged.push(if last == 'A' { 'B' } else { 'A' });
-    for path in [forged.as_str(), "/v1/callbacks/rubbish"] {
-        let body = json!({"status": "succeeded", "output": 1});
-        let (status, _) = client.request(Method::POST, path, Some(body)).await;
-        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
-    }
+    nobody_can_make_one_up(client, token(2)).await;
     for index in [2, 3] {
         call(index, json!({"status": "succeeded", "output": index})).await;
     }
@@ -101,6 +95,16 @@ async fn a_callback_completes_fails_or_renews_an_item(engine: Engine) {
     assert_eq!(item(1).await["error"]["message"], "no GPU left");
     assert_eq!(backend.count(), 4, "no item was handled twice");
     deployment.end().await;
+}
+
+async fn nobody_can_make_one_up(client: &Client, mut forged: String) {
+    let last = forged.pop().unwrap();
+    forged.push(if last == 'A' { 'B' } else { 'A' });
+    for path in [forged.as_str(), "/v1/callbacks/rubbish"] {
+        let body = json!({"status": "succeeded", "output": 1});
+        let (status, _) = client.request(Method::POST, path, Some(body)).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+    }
 }
 
 async fn a_missed_deadline_is_a_retry(engine: Engine) {

@@ -1,9 +1,10 @@
 //! What workers say, and how they leave.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flotilla_tests::{Signal, eventually};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::backend::{Backend, Mode};
 use crate::engine::{Deployment, Engine, PATIENCE, on_both_engines};

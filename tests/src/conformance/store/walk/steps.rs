@@ -81,6 +81,7 @@ pub(super) fn spec() -> BatchSpec {
             min_sample: 100,
             action: FailureAction::Pause,
         }),
+        max_attempts: 2,
         ..samples::spec()
     }
 }
@@ -103,14 +104,14 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
     let claim = (0_u32..9, 0_u32..3).prop_map(|(items, suspects)| Step::Claim { items, suspects });
     let tell = (any::<usize>(), prop::collection::vec(does(), 1..6))
         .prop_map(|(from, verdicts)| Step::Tell { from, verdicts });
-    let pass = (1_u64..200).prop_map(|seconds| Step::Pass(Duration::from_secs(seconds)));
+    let pass = (1_u64..900).prop_map(|seconds| Step::Pass(Duration::from_secs(seconds)));
     prop_oneof![
         8 => claim,
         8 => any::<usize>().prop_map(Step::Publish),
         1 => Just(Step::TakeOver),
         14 => tell,
         2 => Just(Step::Redispatch),
-        2 => Just(Step::ExpireLeases),
+        3 => Just(Step::ExpireLeases),
         4 => pass,
         6 => command().prop_map(Step::Do),
         3 => any::<bool>().prop_map(|by_force| Step::Sweep { by_force }),

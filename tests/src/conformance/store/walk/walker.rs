@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use flotilla_core::batch::Batch;
+use flotilla_core::batch::{Batch, BatchState, Counts};
 use flotilla_core::command::{Command, Selection};
 use flotilla_core::ids::{BatchId, ItemIndex};
 use flotilla_core::item::{Item, ItemState};
@@ -28,7 +28,8 @@ pub(super) struct Walker<'a> {
     /// Messages that were ever with the broker: item and attempt.
     messages: Vec<(ItemIndex, u16)>,
     /// Versions when they were last compared.
-    versions: (u64, u64),
+    version: u64,
+    shown: Shown,
 }
 
 impl<'a> Walker<'a> {
@@ -39,7 +40,8 @@ impl<'a> Walker<'a> {
         Self {
             t,
             id,
-            versions: (batch.version, model.record.tally.version),
+            version: batch.version,
+            shown: shown(&batch),
             model,
             claims: Vec::new(),
             messages: Vec::new(),
@@ -149,7 +151,6 @@ impl<'a> Walker<'a> {
     }
 
     async fn expire_leases(&mut self) {
-        // Reads until when each lease lasts, so that the model ends the same ones.
         self.t.expire_leases().await;
         self.model.expire_leases(self.t.now());
     }
@@ -183,7 +184,7 @@ impl<'a> Walker<'a> {
     async fn reopen(&mut self, states: &[ItemState], one_in: Option<u32>, same_error: bool) {
         let (t, id, now) = (self.t, self.id, self.t.now());
         let fingerprint = same_error.then(|| error("row 0").fingerprint());
-        let indices = one_in.map(|one_in| (0..ITEMS).filter(|index| index % one_in == 0).collect());
+        let indices = one_in.map(|one_in| (0..ITEMS).filter(|index| index.is_multiple_of(one_in)).collect());
         let selection = Selection {
             states: states.to_vec(),
             fingerprint: fingerprint.clone(),
@@ -198,7 +199,7 @@ impl<'a> Walker<'a> {
                 (Some(wanted), Ending::Failed(error)) => error.fingerprint() == *wanted,
                 (Some(_), _) => false,
             };
-            in_state && has_error && one_in.is_none_or(|one_in| outcome.index % one_in == 0)
+            in_state && has_error && one_in.is_none_or(|one_in| outcome.index.is_multiple_of(one_in))
         };
         let by = somebody();
         let dry = t.store.reopen(&t.space, id, &selection, true, &by, now).await;
@@ -248,14 +249,16 @@ impl<'a> Walker<'a> {
             (batch.started_at, batch.completed_at),
             (record.started_at, record.completed_at)
         );
-        let versions = (batch.version, record.tally.version);
-        assert_eq!(
-            versions.0 > self.versions.0,
-            versions.1 > self.versions.1,
-            "a new version where something changed: {versions:?} after {:?}",
-            self.versions
+        // Dispatching for the first time only moves items from pending to queued: a store need not say so.
+        let shown = shown(batch);
+        assert!(
+            batch.version > self.version || (batch.version == self.version && shown == self.shown),
+            "a new version where something changed: {} after {}, {shown:?} after {:?}",
+            batch.version,
+            self.version,
+            self.shown
         );
-        self.versions = versions;
+        (self.version, self.shown) = (batch.version, shown);
     }
 
     fn compare_item(&self, item: &Item) {
@@ -288,4 +291,13 @@ impl<'a> Walker<'a> {
             );
         }
     }
+}
+
+/// What a new version tells of.
+type Shown = (BatchState, u32, u32, Counts);
+
+fn shown(batch: &Batch) -> Shown {
+    let mut counts = batch.counts;
+    counts.queued += std::mem::take(&mut counts.pending);
+    (batch.state, batch.epoch, batch.revision, counts)
 }
