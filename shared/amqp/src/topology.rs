@@ -2,7 +2,7 @@
 //! changed, so a change here needs a new version in the queue's name.
 
 use flotilla_core::Pool;
-use flotilla_core::ports::broker::{DELIVERY_LIMIT, ISOLATED_DELIVERY_LIMIT, Queue, Topology};
+use flotilla_core::ports::broker::{DELIVERY_LIMIT, ISOLATED_DELIVERY_LIMIT, PARKED, Queue, Topology};
 use lapin::types::{AMQPValue, FieldTable};
 
 /// Items are published here, with the pool as routing key, or [`isolated`] where they have to run alone.
@@ -17,10 +17,7 @@ pub(crate) const DEAD_LETTERS: &str = "flotilla.dlx.v1";
 /// worker can report and can't make up items.
 pub(crate) const EXCHANGES: [&str; 3] = [WORK, REPORTS, DEAD_LETTERS];
 
-/// The queue for what nobody understands: reports and dead letters that were rejected. Nothing consumes it; it is there
-/// for people to look at, and keeps the newest.
-pub(crate) const PARKED: &str = "flotilla.parked.v1";
-/// How many messages it keeps.
+/// How many messages the parking queue keeps: the newest.
 const PARKED_LENGTH: i64 = 10_000;
 
 /// For queues whose messages are never given up for being delivered often. A report is the only record that an item

@@ -67,6 +67,21 @@ impl Whereabouts {
         matches!(self, Self::Retrying | Self::Returned)
     }
 
+    /// The error of an attempt whose lease is over.
+    #[must_use]
+    pub fn lease_over(self) -> ItemError {
+        match self {
+            Self::Waiting => ItemError::new(
+                ItemErrorKind::Timeout,
+                "no callback came while the item waited for it",
+            ),
+            _ => ItemError::new(
+                ItemErrorKind::WorkerLost,
+                "the worker that ran the item was not heard of any more",
+            ),
+        }
+    }
+
     /// True where it has a lease that ends.
     #[must_use]
     pub fn is_leased(self) -> bool {
@@ -123,22 +138,12 @@ impl Place {
     /// attempt: as near to the begin as a store knows.
     #[must_use]
     pub fn lease_over(&self, batch: BatchId, index: ItemIndex, since: Timestamp) -> Attempt {
-        let error = match self.at {
-            Whereabouts::Waiting => ItemError::new(
-                ItemErrorKind::Timeout,
-                "no callback came while the item waited for it",
-            ),
-            _ => ItemError::new(
-                ItemErrorKind::WorkerLost,
-                "the worker that ran the item was not heard of any more",
-            ),
-        };
         Attempt {
             batch,
             index,
             attempt: self.attempt,
             verdict: Verdict::Retry {
-                error,
+                error: self.at.lease_over(),
                 after_ms: None,
             },
             started_at: since,

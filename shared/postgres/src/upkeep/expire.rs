@@ -4,8 +4,6 @@ use deadpool_postgres::Transaction;
 use flotilla_core::attempt::Attempt;
 use flotilla_core::batch::Batch;
 use flotilla_core::message::Verdict;
-use flotilla_core::outcome::{ItemError, ItemErrorKind};
-use flotilla_core::place::Whereabouts;
 use flotilla_core::{BatchId, Result};
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -71,7 +69,7 @@ impl Expire {
             index: count(row, "index")?,
             attempt: unsigned("attempt", get::<i32>(row, "attempt")?)?,
             verdict: Verdict::Retry {
-                error: lease_over(leased(get(row, "kind")?)),
+                error: leased(get(row, "kind")?).lease_over(),
                 after_ms: None,
             },
             started_at: self.now,
@@ -99,18 +97,5 @@ impl Expire {
         let key: (BatchId, _) = (attempt.batch, attempt.index);
         let lease = known.get(&key).and_then(Known::lease);
         lease.is_some_and(|lease| lease.until <= self.now)
-    }
-}
-
-fn lease_over(at: Whereabouts) -> ItemError {
-    match at {
-        Whereabouts::Waiting => ItemError::new(
-            ItemErrorKind::Timeout,
-            "no callback came while the item waited for it",
-        ),
-        _ => ItemError::new(
-            ItemErrorKind::WorkerLost,
-            "the worker that ran the item was not heard of any more",
-        ),
     }
 }
