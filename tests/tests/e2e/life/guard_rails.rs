@@ -39,7 +39,8 @@ async fn too_many_failures_pause_the_batch(engine: Engine) {
         (30..=60).contains(&failed),
         "{failed} failed before it was paused"
     );
-    assert_eq!(client.reasons(&batch).await, ["paused"]);
+    // Beside what still runs.
+    assert!(client.reasons(&batch).await.contains(&"paused".to_owned()));
 
     // Resumed, it counts anew: what failed before is not held against it.
     backend.set(Mode::Answer);
