@@ -3,7 +3,7 @@
 //! A store loads a [`BatchRecord`] under the lock of its counters, calls one of these methods, and writes back what
 //! changed, all in one transaction. So both databases obey the same rules, and the rules can be tested without one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -159,6 +159,7 @@ impl BatchRecord {
         let mut leases: HashMap<ItemIndex, Lease> = HashMap::new();
         // In the order in which items were first touched, with where they were.
         let mut touched: Vec<(ItemIndex, Place)> = Vec::new();
+        let mut seen: HashSet<ItemIndex> = HashSet::new();
         for attempt in attempts {
             let index = attempt.index;
             let Some(place) = places.get_mut(&index) else {
@@ -180,7 +181,7 @@ impl BatchRecord {
                 }
             }
             self.tally.moved(before.at, place.at);
-            if !touched.iter().rev().take(8).any(|(seen, _)| *seen == index) {
+            if seen.insert(index) {
                 touched.push((index, before));
             }
         }
