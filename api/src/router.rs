@@ -18,10 +18,11 @@ use crate::app::App;
 use crate::config::Config;
 use crate::deps::Deps;
 use crate::endpoints::{
-    append_items, batch_errors, batch_explain, batch_history, batch_result, cancel_batch, change_batch,
-    complete_callback, create_batch, dead_letter_groups, delete_batch, discard_dead_letters, get_batch,
-    get_dead_letter, get_item, healthz, job_types, list_batches, list_dead_letters, list_items, list_workers,
-    pause_batch, readyz, redrive_dead_letters, resume_batch, retry_batch, run_batch, seal_batch,
+    append_items, batch_audit, batch_errors, batch_explain, batch_history, batch_result, cancel_batch,
+    change_batch, complete_callback, create_batch, dead_letter_groups, delete_batch, discard_dead_letters,
+    get_batch, get_dead_letter, get_item, healthz, job_types, list_batches, list_dead_letters, list_items,
+    list_workers, pause_batch, readyz, redrive_dead_letters, resume_batch, retry_batch, run_batch,
+    seal_batch,
 };
 use crate::openapi;
 use crate::problem::{Kind, Problem, respond};
@@ -90,6 +91,7 @@ fn batches() -> OpenApiRouter<App> {
         .routes(routes!(retry_batch::retry_batch))
         .routes(routes!(batch_history::batch_history))
         .routes(routes!(batch_explain::batch_explain))
+        .routes(routes!(batch_audit::batch_audit))
         .routes(routes!(batch_errors::batch_errors))
         .routes(routes!(batch_result::batch_result))
 }

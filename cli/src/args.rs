@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::append::Append;
+use crate::commands::audit::Audit;
 use crate::commands::cancel::Cancel;
 use crate::commands::dead_letters::DeadLetters;
 use crate::commands::errors::Errors;
@@ -85,6 +86,7 @@ pub(crate) enum Command {
     Errors(Errors),
     Explain(Explain),
     History(History),
+    Audit(Audit),
     Start(Start),
     Pause(Pause),
     Resume(Resume),

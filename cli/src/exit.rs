@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Everything is fine: 0.
     Fine,
-    /// It worked, but some items failed: 1.
+    /// It worked, but not everything is well, as where items failed: 1.
     ItemsFailed,
     /// Stopped by Ctrl-C: 130, as shells say it.
     Interrupted,

@@ -99,6 +99,7 @@ impl Command {
             Self::Result(result) => return result.run().await,
             Self::Errors(errors) => return errors.run().await,
             Self::Explain(explain) => return explain.run().await,
+            Self::Audit(audit) => return audit.run().await,
             Self::History(history) => return history.run().await,
             Self::Start(start) => return start.run().await,
             Self::Pause(pause) => return pause.run().await,

@@ -20,15 +20,17 @@ const HEARTBEAT_PATIENCE: Duration = Duration::from_millis(500);
 /// The aggregation of one shard.
 pub(crate) struct Aggregate {
     counter: Counter,
-    config: Config,
+    prefetch: u16,
+    worker_ttl: Duration,
     shard: Shard,
 }
 
 impl Aggregate {
-    pub(crate) fn new(counter: Counter, config: Config, shard: Shard) -> Self {
+    pub(crate) fn new(counter: Counter, config: &Config, shard: Shard) -> Self {
         Self {
             counter,
-            config,
+            prefetch: config.prefetch,
+            worker_ttl: config.worker_ttl,
             shard,
         }
     }
@@ -39,7 +41,7 @@ impl Aggregate {
         let ending = &self.counter.ending;
         while !ending.is_draining() {
             let broker = &self.counter.deps.broker;
-            let subscribed = broker.consume_reports(self.shard, self.config.prefetch);
+            let subscribed = broker.consume_reports(self.shard, self.prefetch);
             match ending.until_draining(subscribed).await {
                 Some(Ok(subscription)) => self.consume(subscription).await,
                 Some(Err(error)) => {
@@ -54,7 +56,7 @@ impl Aggregate {
     async fn consume(&self, subscription: Subscription<Report>) {
         let Subscription { deliveries, settle } = subscription;
         let ending = &self.counter.ending;
-        let mut chunks = deliveries.ready_chunks(self.config.prefetch.into());
+        let mut chunks = deliveries.ready_chunks(self.prefetch.into());
         while let Some(chunk) = ending.next(&mut chunks).await {
             match ending.until_aborting(self.handle(chunk, settle.as_ref())).await {
                 Some(Ok(())) => {}
@@ -94,7 +96,7 @@ impl Aggregate {
     async fn note_heartbeats(&self, heartbeats: &[WorkerStatus]) {
         for worker in heartbeats {
             let progress = &self.counter.deps.progress;
-            let noted = progress.heartbeat(worker, self.config.worker_ttl);
+            let noted = progress.heartbeat(worker, self.worker_ttl);
             match tokio::time::timeout(HEARTBEAT_PATIENCE, noted).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::debug!(error = error.chain(), "a heartbeat is not shown"),

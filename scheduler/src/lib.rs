@@ -21,10 +21,11 @@ mod running;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flotilla_core::ports::broker::Topology;
 use flotilla_core::ports::{Broker, Objects, Progress, Store};
-use flotilla_core::shard::Shard;
+use flotilla_core::shard::{DEFAULT_SHARDS, Shard};
 use flotilla_core::trace::Propagator;
-use flotilla_core::{Clock, Error, Result, Shutdown, Tasks};
+use flotilla_core::{Clock, Error, Pool, Result, Shutdown, Tasks};
 
 use self::count::Counter;
 use self::deliveries::Ending;
@@ -48,10 +49,10 @@ pub struct Deps {
 }
 
 /// How the scheduler works.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Config {
-    /// Report queues. The same for every process of a deployment.
-    pub shards: u16,
+    /// The queues of the deployment. The same for every process of it.
+    pub topology: Topology,
     /// Reports that are fetched ahead per shard, and the most that one transaction takes.
     pub prefetch: u16,
     /// How long a worker is shown after its last heartbeat.
@@ -62,6 +63,8 @@ pub struct Config {
     pub open_ttl: Duration,
     /// How long workers may take to stop items of a batch that is being cancelled. Then they are cancelled without them.
     pub cancel_grace: Duration,
+    /// How long batches are kept after their end. Without it, for ever.
+    pub keep: Option<Duration>,
     /// How long the tasks may take to finish at shutdown.
     pub drain: Duration,
 }
@@ -69,12 +72,16 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            shards: 2,
+            topology: Topology {
+                pools: vec![Pool::default()],
+                shards: DEFAULT_SHARDS,
+            },
             prefetch: 64,
             worker_ttl: Duration::from_secs(15),
             upload_ttl: Duration::from_secs(120),
             open_ttl: Duration::from_secs(24 * 3600),
             cancel_grace: Duration::from_secs(10),
+            keep: None,
             drain: Duration::from_secs(20),
         }
     }
@@ -93,12 +100,12 @@ pub async fn run(deps: Deps, config: Config, shutdown: Shutdown) -> Result<()> {
         ending: Ending::new(deps.broker.as_ref(), tasks.shutdown().clone()),
         what,
     };
-    for shard in Shard::all(config.shards) {
-        let aggregate = aggregate::Aggregate::new(counter("a report"), config, shard);
+    for shard in Shard::all(config.topology.shards) {
+        let aggregate = aggregate::Aggregate::new(counter("a report"), &config, shard);
         tasks.spawn("aggregate", aggregate.run());
     }
     tasks.spawn("dead letters", dead::run(counter("a dead letter")));
-    reconcile::start(&deps, config, &running, &tasks);
+    reconcile::start(&deps, &config, &running, &tasks);
     tasks.shutdown().draining().await;
     let finished = tasks.finish(config.drain).await;
     finished.map_err(|error| Error::unavailable("scheduler", "did not stop cleanly").because(error))

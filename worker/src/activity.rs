@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flotilla_core::BatchId;
-use flotilla_core::worker::{Doing, MAX_DOING, Running};
+use flotilla_core::message::ItemMessage;
+use flotilla_core::worker::{Doing, Holding, MAX_DOING, Running};
+use flotilla_core::{BatchId, ItemIndex};
 
 /// Counts items in hand. Its guards count them out again, however they end.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,8 @@ struct State {
     doing: BTreeMap<u64, Doing>,
     begun: u64,
     held: u32,
+    /// What is held, and how often: a broker may deliver twice.
+    holding: BTreeMap<(BatchId, ItemIndex), u32>,
 }
 
 /// Items in hand.
@@ -29,6 +32,8 @@ pub(crate) struct InHand {
     pub(crate) doing: Vec<Doing>,
     /// Items that were taken from a queue and not reported yet.
     pub(crate) held: u32,
+    /// Which those are.
+    pub(crate) holding: Vec<Holding>,
 }
 
 impl Activity {
@@ -40,13 +45,20 @@ impl Activity {
             running: running.map(|(&batch, &items)| Running { batch, items }).collect(),
             doing: state.doing.values().take(MAX_DOING).cloned().collect(),
             held: state.held,
+            holding: Holding::of(state.holding.keys().copied()),
         }
     }
 
-    /// An item was taken from a queue.
-    pub(crate) fn hold(&self) -> Held {
-        self.lock().held += 1;
-        Held(self.clone())
+    /// An item was taken from a queue, or something that is no item.
+    pub(crate) fn hold(&self, item: Option<&ItemMessage>) -> Held {
+        let item = item.map(|item| (item.batch, item.index));
+        let mut state = self.lock();
+        state.held += 1;
+        if let Some(item) = item {
+            *state.holding.entry(item).or_default() += 1;
+        }
+        drop(state);
+        Held(self.clone(), item)
     }
 
     /// An item begins to run.
@@ -71,11 +83,20 @@ impl Activity {
 
 /// An item in hand.
 #[derive(Debug)]
-pub(crate) struct Held(Activity);
+pub(crate) struct Held(Activity, Option<(BatchId, ItemIndex)>);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.lock().held -= 1;
+        let mut state = self.0.lock();
+        state.held -= 1;
+        if let Some(item) = self.1
+            && let Some(times) = state.holding.get_mut(&item)
+        {
+            *times -= 1;
+            if *times == 0 {
+                state.holding.remove(&item);
+            }
+        }
     }
 }
 
@@ -121,7 +142,7 @@ mod tests {
     #[test]
     fn guards_count_out() {
         let activity = Activity::default();
-        let held = activity.hold();
+        let held = activity.hold(None);
         let (first, second) = (activity.run(doing(0)), activity.run(doing(1)));
         drop(first);
         let now = activity.now();

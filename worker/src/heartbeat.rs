@@ -62,6 +62,7 @@ impl Heartbeat {
             running: in_hand.running.clone(),
             doing: in_hand.doing.clone(),
             held: in_hand.held,
+            holding: Some(in_hand.holding.clone()),
             seen_at: self.clock.now(),
             ..self.status.clone()
         };

@@ -151,6 +151,7 @@ fn heartbeat(deps: &Deps, config: &Config, activity: Activity, shutdown: Shutdow
             concurrency: config.concurrency,
             running: Vec::new(),
             held: 0,
+            holding: Some(Vec::new()),
             doing: Vec::new(),
             draining: false,
             started_at: now,

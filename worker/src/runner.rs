@@ -49,9 +49,9 @@ impl Runner {
         self.tasks.shutdown()
     }
 
-    /// Counts a delivery in.
-    pub(crate) fn hold(&self) -> Held {
-        self.activity.hold()
+    /// Counts a delivery in, of this item where it is one.
+    pub(crate) fn hold(&self, item: Option<&ItemMessage>) -> Held {
+        self.activity.hold(item)
     }
 
     /// Runs an item in the background. It keeps its slot until the reporter has taken what became of it, so that a

@@ -1,5 +1,6 @@
 //! What clients read. Apart from the domain, so that neither changes by accident when the other does.
 
+mod audit;
 mod batch;
 mod callback;
 mod dead_letter;
@@ -11,6 +12,7 @@ mod result;
 mod retried;
 mod worker;
 
+pub(crate) use audit::AuditView;
 pub(crate) use batch::{BatchPage, BatchView};
 pub(crate) use callback::CallAnswer;
 pub(crate) use dead_letter::{DeadGroupList, DeadLetterDetail, DeadLetterPage, DeadLetterView, Decided};

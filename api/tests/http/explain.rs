@@ -41,6 +41,7 @@ async fn add_worker(api: &Api, slots: u32) {
         concurrency: slots,
         running: Vec::new(),
         held: 0,
+        holding: None,
         doing: Vec::new(),
         draining: false,
         started_at: now,

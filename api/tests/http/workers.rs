@@ -20,6 +20,7 @@ async fn a_space_sees_what_workers_do_for_it_and_how_much_for_others() {
         concurrency: 8,
         running: ids.iter().map(|&batch| Running { batch, items: 2 }).collect(),
         held: 5,
+        holding: None,
         doing: ids
             .iter()
             .chain(&[api.deps.ids.batch()])

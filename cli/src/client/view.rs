@@ -122,6 +122,31 @@ pub(crate) struct EventView {
     pub(crate) detail: Option<String>,
 }
 
+/// A batch, recounted.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct AuditView {
+    pub(crate) adds_up: bool,
+    pub(crate) rows: AuditedRows,
+    pub(crate) findings: Vec<FindingView>,
+}
+
+/// What was counted.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct AuditedRows {
+    pub(crate) items: u32,
+    pub(crate) succeeded: u32,
+    pub(crate) failed: u32,
+    pub(crate) cancelled: u32,
+}
+
+/// What does not add up.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct FindingView {
+    pub(crate) what: String,
+    pub(crate) expected: u64,
+    pub(crate) found: u64,
+}
+
 /// Why a batch waits.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct ExplainView {

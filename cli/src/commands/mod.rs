@@ -1,6 +1,7 @@
 //! What the commands do. One file each, with its flags.
 
 pub(crate) mod append;
+pub(crate) mod audit;
 pub(crate) mod cancel;
 pub(crate) mod dead_letters;
 pub(crate) mod errors;

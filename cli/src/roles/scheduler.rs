@@ -34,7 +34,8 @@ pub(crate) fn start(crew: &mut Crew, engines: &fleet::Engines, settings: &Settin
         trace: Arc::clone(&context.trace),
     };
     let config = flotilla_scheduler::Config {
-        shards: settings.shards,
+        topology: settings.topology(),
+        keep: settings.keep,
         drain: settings.drain,
         open_ttl: settings.open_ttl,
         cancel_grace: settings.cancel_grace,

@@ -58,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) drain: Duration,
     /// How long a batch that stays open may be untouched.
     pub(crate) open_ttl: Duration,
+    /// How long batches are kept after their end; without it, for ever.
+    pub(crate) keep: Option<Duration>,
     /// How long workers may take to stop items of a batch that is being cancelled.
     pub(crate) cancel_grace: Duration,
     /// What a process says about itself.
@@ -111,6 +113,7 @@ impl Settings {
             public_url: PublicUrl::validate(raw.public_url.as_deref())?,
             drain: raw.drain.map_or(Duration::from_secs(30), |period| period.0),
             open_ttl: open_ttl(raw.open_ttl)?,
+            keep: raw.keep.map(|period| period.0),
             cancel_grace: raw
                 .cancel_grace
                 .map_or(Duration::from_secs(10), |period| period.0),

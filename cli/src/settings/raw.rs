@@ -26,6 +26,7 @@ pub(crate) struct Raw {
     pub(super) wait: Option<Period>,
     pub(super) drain: Option<Period>,
     pub(super) open_ttl: Option<Period>,
+    pub(super) keep: Option<Period>,
     pub(super) cancel_grace: Option<Period>,
     pub(super) log: Option<String>,
     pub(super) otlp_endpoint: Option<String>,

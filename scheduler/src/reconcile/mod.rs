@@ -7,7 +7,10 @@ mod abandoned_uploads;
 mod cancellations;
 mod deadlines;
 mod deletions;
+mod expired_batches;
 mod expired_leases;
+mod lost_dispatches;
+mod missing_queues;
 mod stale_progress;
 mod unsealed_batches;
 
@@ -21,7 +24,10 @@ pub use abandoned_uploads::AbandonedUploads;
 pub use cancellations::Cancellations;
 pub use deadlines::Deadlines;
 pub use deletions::Deletions;
+pub use expired_batches::ExpiredBatches;
 pub use expired_leases::ExpiredLeases;
+pub use lost_dispatches::LostDispatches;
+pub use missing_queues::MissingQueues;
 pub use stale_progress::StaleProgress;
 pub use unsealed_batches::UnsealedBatches;
 
@@ -47,16 +53,21 @@ pub trait Task: Send + 'static {
 }
 
 /// Starts every reconciler.
-pub(crate) fn start(deps: &Deps, config: Config, running: &RunningItems, tasks: &Tasks) {
-    let all: Vec<Box<dyn Task>> = vec![
+pub(crate) fn start(deps: &Deps, config: &Config, running: &RunningItems, tasks: &Tasks) {
+    let mut all: Vec<Box<dyn Task>> = vec![
         Box::new(AbandonedUploads::new(deps, config.upload_ttl)),
         Box::new(Cancellations::new(deps, running, config.cancel_grace)),
         Box::new(Deadlines::new(deps, running)),
         Box::new(Deletions::new(deps)),
         Box::new(ExpiredLeases::new(deps, running)),
+        Box::new(LostDispatches::new(deps, config.topology.shards)),
+        Box::new(MissingQueues::new(deps, config.topology.clone())),
         Box::new(StaleProgress::new(deps, running)),
         Box::new(UnsealedBatches::new(deps, config.open_ttl)),
     ];
+    if let Some(keep) = config.keep {
+        all.push(Box::new(ExpiredBatches::new(deps, keep)));
+    }
     for task in all {
         tasks.spawn(task.name(), drive(task, tasks.shutdown().clone()));
     }

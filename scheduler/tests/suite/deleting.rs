@@ -8,7 +8,7 @@ use flotilla_core::dead_letter::DeadFilter;
 use flotilla_core::message::Verdict;
 use flotilla_core::outcome::{ItemError, ItemErrorKind};
 use flotilla_scheduler::RunningItems;
-use flotilla_scheduler::reconcile::{Cancellations, Deletions, StaleProgress, Task};
+use flotilla_scheduler::reconcile::{Cancellations, Deletions, ExpiredBatches, StaleProgress, Task};
 
 use crate::support::{World, done, report, spec};
 
@@ -81,4 +81,21 @@ async fn a_batch_that_runs_is_cancelled_before_it_goes() {
     assert_eq!(deletions.run_once().await.unwrap(), 1);
     assert!(world.store.deleted_batches(10).await.unwrap().is_empty());
     assert!(world.store.halted_batches(10).await.unwrap().is_empty());
+}
+
+/// Where batches are kept for a time only, they are deleted after it.
+#[tokio::test]
+async fn batches_expire() {
+    let world = World::new().await;
+    let (ended, runs) = (world.dispatched(1).await, world.dispatched(1).await);
+    world.record(report(&ended, done)).await;
+    let mut task = ExpiredBatches::new(&world.deps, Duration::from_secs(3600));
+    world.advance(Duration::from_secs(3600));
+    assert_eq!(task.run_once().await.unwrap(), 0, "not yet");
+    world.advance(Duration::from_secs(1));
+    assert_eq!(task.run_once().await.unwrap(), 1);
+    assert_eq!(task.run_once().await.unwrap(), 0);
+    assert!(world.batch(ended[0].batch).await.is_none());
+    assert!(world.batch(runs[0].batch).await.is_some());
+    assert_eq!(Deletions::new(&world.deps).run_once().await.unwrap(), 1);
 }

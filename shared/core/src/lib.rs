@@ -12,6 +12,7 @@
 //! exists in the same transaction.
 
 pub mod attempt;
+pub mod audit;
 pub mod batch;
 pub mod clock;
 pub mod command;

@@ -13,6 +13,7 @@ pub(crate) fn write(worker: &WorkerStatus) -> serde_json::Result<Written> {
         ("concurrency", worker.concurrency.to_string()),
         ("running", serde_json::to_string(&worker.running)?),
         ("held", worker.held.to_string()),
+        ("holding", serde_json::to_string(&worker.holding)?),
         ("doing", serde_json::to_string(&worker.doing)?),
         ("draining", worker.draining.to_string()),
         ("started_at", worker.started_at.to_string()),
@@ -21,7 +22,8 @@ pub(crate) fn write(worker: &WorkerStatus) -> serde_json::Result<Written> {
     ])
 }
 
-/// The worker that `fields` hold. Versions that did not know of them wrote neither `doing` nor `draining`.
+/// The worker that `fields` hold. Versions that did not know of them wrote no `holding`, no
+/// `doing`, no `draining`.
 pub(crate) fn read(fields: &Fields) -> Result<WorkerStatus, Unreadable> {
     Ok(WorkerStatus {
         id: WorkerId(fields.text("id")?.into()),
@@ -29,6 +31,7 @@ pub(crate) fn read(fields: &Fields) -> Result<WorkerStatus, Unreadable> {
         concurrency: fields.get("concurrency")?,
         running: fields.json("running")?,
         held: fields.get("held")?,
+        holding: fields.optional_json("holding")?.flatten(),
         doing: fields.optional_json("doing")?.unwrap_or_default(),
         draining: fields.optional("draining")?.unwrap_or_default(),
         started_at: fields.get("started_at")?,

@@ -1,6 +1,7 @@
 //! Reading. Every query of a person names the space, so what belongs to another one is not found; nor is what is being
 //! removed.
 
+mod audit;
 mod batches;
 mod items;
 mod results;
@@ -10,6 +11,7 @@ mod tried;
 use async_trait::async_trait;
 use flotilla_core::Result;
 use flotilla_core::attempt::Tried;
+use flotilla_core::audit::Audit;
 use flotilla_core::batch::{Batch, BatchFilter};
 use flotilla_core::ids::{BatchId, ItemIndex, Space};
 use flotilla_core::item::{Item, ItemFilter};
@@ -79,6 +81,13 @@ impl Reading for SqliteStore {
             .run("read a result", move |db| {
                 results::one(db, &space, batch, revision)
             })
+            .await
+    }
+
+    async fn audit(&self, space: &Space, batch: BatchId) -> Result<Option<Audit>> {
+        let space = space.clone();
+        self.readers
+            .run("audit a batch", move |db| audit::of(db, &space, batch))
             .await
     }
 

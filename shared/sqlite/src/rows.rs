@@ -1,6 +1,7 @@
 //! Rows as values of the domain.
 
 mod batch;
+mod claimed;
 pub(crate) mod dead_letter;
 pub(crate) mod event;
 mod item;
@@ -13,6 +14,7 @@ mod text;
 pub(crate) mod tried;
 
 pub(crate) use batch::{BatchRow, seal_at};
+pub(crate) use claimed::Claimed;
 pub(crate) use item::{ITEM_COLUMNS, Kind, item};
 pub(crate) use place::{Places, read_retry};
 pub(crate) use spec::millis;

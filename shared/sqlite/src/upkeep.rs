@@ -1,17 +1,20 @@
 //! What the reconcilers work with, over all spaces. Batches that are being removed are there too.
 
 mod deleted;
+mod ended;
 mod expire;
 mod halted;
+mod in_flight;
 mod overdue;
 mod purge;
+mod resend;
 mod sweep;
 
 use async_trait::async_trait;
 use flotilla_core::Result;
 use flotilla_core::batch::Batch;
 use flotilla_core::ids::{BatchId, Space};
-use flotilla_core::ports::store::Upkeep;
+use flotilla_core::ports::store::{InFlight, Known, Resend, Upkeep};
 use jiff::Timestamp;
 use rusqlite::Row;
 
@@ -65,6 +68,35 @@ impl Upkeep for SqliteStore {
     async fn deleted_batches(&self, limit: u32) -> Result<Vec<(Space, BatchId)>> {
         self.readers
             .run("look for batches to remove", move |db| deleted::list(db, limit))
+            .await
+    }
+
+    async fn ended_batches(&self, ended_before: Timestamp, limit: u32) -> Result<Vec<(Space, BatchId)>> {
+        self.readers
+            .run("look for batches that ended long ago", move |db| {
+                ended::list(db, ended_before, limit)
+            })
+            .await
+    }
+
+    async fn in_flight(&self, known: &[Known], limit: u32) -> Result<Vec<InFlight>> {
+        let known = known.to_vec();
+        self.readers
+            .run("list what is in flight", move |db| {
+                in_flight::list(db, &known, limit)
+            })
+            .await
+    }
+
+    async fn resend(&self, batch: BatchId, lost: &[Resend]) -> Result<u32> {
+        if lost.is_empty() {
+            return Ok(0);
+        }
+        let lost = lost.to_vec();
+        self.writer
+            .run("dispatch lost items again", move |db| {
+                resend::resend(db, batch, &lost)
+            })
             .await
     }
 

@@ -12,6 +12,7 @@ pub mod commands;
 pub mod consistency;
 pub mod dead_letters;
 pub mod fixture;
+pub mod in_flight;
 pub mod intake;
 pub mod leases;
 pub mod ledger;
@@ -120,6 +121,16 @@ macro_rules! store_suite {
                 every_batch_has_a_supply,
                 the_ceilings_over_a_batch_are_told,
                 a_rate_tells_when_it_goes_on,
+            }
+            in_flight {
+                what_is_in_flight_is_listed,
+                a_look_goes_on_where_the_last_one_ended,
+                only_batches_under_way_are_looked_at,
+                what_is_lost_goes_out_again,
+                what_is_lost_is_sent_once,
+                what_moved_since_is_not_sent_again,
+                a_late_outcome_ends_a_resend,
+                batches_that_ended_long_ago_are_found,
             }
             recovery {
                 a_lease_that_is_over_is_taken_over,

@@ -1,5 +1,7 @@
 //! PostgreSQL as the `Store`: the suite, and what only a server can suffer.
 
+#[path = "store_postgres/audit.rs"]
+mod audit;
 #[path = "store_postgres/connections.rs"]
 mod connections;
 #[path = "store_postgres/locks.rs"]

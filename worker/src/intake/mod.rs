@@ -182,7 +182,8 @@ impl Intake {
             settle,
             isolated,
         } = delivered;
-        let (ticket, held) = (Ticket::new(delivery.tag, settle), self.runner.hold());
+        let ticket = Ticket::new(delivery.tag, settle);
+        let held = self.runner.hold(delivery.message.as_ref().ok());
         let message = match delivery.message {
             Ok(message) => message,
             Err(malformed) => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::attempt::{Attempt, Tried};
+use flotilla_core::audit::Audit;
 use flotilla_core::batch::{BatchFilter, BatchSpec};
 use flotilla_core::command::{Actor, BatchEvent, Command, Selection};
 use flotilla_core::dead_letter::{DeadFilter, DeadGroup, DeadLetter};
@@ -15,8 +16,8 @@ use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
 use flotilla_core::place::{Lease, Place};
 use flotilla_core::ports::Store;
 use flotilla_core::ports::store::{
-    Active, Appending, Claim, ClaimId, DeadLetters, Dispatch, Intake, Ledger, NewBatch, Opened, Reading,
-    Reopened, Steer, Steered, Upkeep, Want,
+    Active, Appending, Claim, ClaimId, DeadLetters, Dispatch, InFlight, Intake, Known, Ledger, NewBatch,
+    Opened, Reading, Reopened, Resend, Steer, Steered, Upkeep, Want,
 };
 use flotilla_core::result::BatchResult;
 use flotilla_core::{Batch, BatchId, Error, ItemIndex, Result, Space};
@@ -153,6 +154,9 @@ pass! { Upkeep if whatever:
     sweep(batch: BatchId, limit: u32, grace_since: Timestamp, now: Timestamp) -> Option<(Batch, u32)>;
     overdue_batches(limit: u32, now: Timestamp) -> Vec<(Space, BatchId)>;
     deleted_batches(limit: u32) -> Vec<(Space, BatchId)>;
+    ended_batches(ended_before: Timestamp, limit: u32) -> Vec<(Space, BatchId)>;
+    in_flight(known: &[Known], limit: u32) -> Vec<InFlight>;
+    resend(batch: BatchId, lost: &[Resend]) -> u32;
     purge(batch: BatchId, limit: u32) -> bool;
 }
 
@@ -163,5 +167,6 @@ pass! { Reading if there:
     items(space: &Space, batch: BatchId, filter: &ItemFilter, limit: u32) -> Vec<Item>;
     tried(space: &Space, batch: BatchId, index: ItemIndex) -> Vec<Tried>;
     result(space: &Space, batch: BatchId, revision: Option<u32>) -> Option<BatchResult>;
+    audit(space: &Space, batch: BatchId) -> Option<Audit>;
     supply(space: &Space, batch: BatchId, ceilings: &Ceilings, now: Timestamp) -> Option<(Supply, Vec<ScopeUse>)>;
 }

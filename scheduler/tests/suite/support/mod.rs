@@ -202,7 +202,10 @@ impl World {
     pub(crate) fn start(&self) -> Tasks {
         let tasks = Tasks::new(Shutdown::new());
         let (deps, shutdown) = (self.deps.clone(), tasks.shutdown().clone());
-        tasks.spawn("scheduler", flotilla_scheduler::run(deps, self.config, shutdown));
+        tasks.spawn(
+            "scheduler",
+            flotilla_scheduler::run(deps, self.config.clone(), shutdown),
+        );
         tasks
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::attempt::{Attempt, Tried};
+use flotilla_core::audit::Audit;
 use flotilla_core::batch::{Batch, BatchFilter, BatchSpec};
 use flotilla_core::command::{Actor, BatchEvent, Command, Selection};
 use flotilla_core::dead_letter::{DeadFilter, DeadGroup, DeadLetter};
@@ -13,8 +14,8 @@ use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
 use flotilla_core::place::{Lease, Place};
 use flotilla_core::ports::Store;
 use flotilla_core::ports::store::{
-    Active, Appending, Claim, ClaimId, DeadLetters, Dispatch, Intake, Ledger, NewBatch, Opened, Reading,
-    Reopened, Steer, Steered, Upkeep, Want,
+    Active, Appending, Claim, ClaimId, DeadLetters, Dispatch, InFlight, Intake, Known, Ledger, NewBatch,
+    Opened, Reading, Reopened, Resend, Steer, Steered, Upkeep, Want,
 };
 use flotilla_core::result::BatchResult;
 use flotilla_core::{BatchId, Error, ItemIndex, Result, Space};
@@ -146,6 +147,9 @@ forward!(Upkeep {
     fn sweep(batch: BatchId, limit: u32, grace_since: Timestamp, now: Timestamp) -> Result<Option<(Batch, u32)>>;
     fn overdue_batches(limit: u32, now: Timestamp) -> Result<Vec<(Space, BatchId)>>;
     fn deleted_batches(limit: u32) -> Result<Vec<(Space, BatchId)>>;
+    fn ended_batches(ended_before: Timestamp, limit: u32) -> Result<Vec<(Space, BatchId)>>;
+    fn in_flight(known: &[Known], limit: u32) -> Result<Vec<InFlight>>;
+    fn resend(batch: BatchId, lost: &[Resend]) -> Result<u32>;
     fn purge(batch: BatchId, limit: u32) -> Result<bool>;
 });
 
@@ -156,6 +160,7 @@ forward!(Reading {
     fn items(space: &Space, batch: BatchId, filter: &ItemFilter, limit: u32) -> Result<Vec<Item>>;
     fn tried(space: &Space, batch: BatchId, index: ItemIndex) -> Result<Vec<Tried>>;
     fn result(space: &Space, batch: BatchId, revision: Option<u32>) -> Result<Option<BatchResult>>;
+    fn audit(space: &Space, batch: BatchId) -> Result<Option<Audit>>;
     fn supply(
         space: &Space,
         batch: BatchId,

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::attempt::{Attempt, Tried};
+use crate::audit::Audit;
 use crate::batch::{Batch, BatchFilter, BatchSpec, Forbidden};
 use crate::command::{Actor, BatchEvent, Command, Selection};
 use crate::dead_letter::{DeadFilter, DeadGroup, DeadLetter};
@@ -347,9 +348,72 @@ pub trait Upkeep: Send + Sync {
     /// Ended batches that are to be removed, with their space.
     async fn deleted_batches(&self, limit: u32) -> Result<Vec<(Space, BatchId)>>;
 
+    /// Batches that ended before `ended_before`, oldest first, with their space.
+    async fn ended_batches(&self, ended_before: Timestamp, limit: u32) -> Result<Vec<(Space, BatchId)>>;
+
+    /// What is in flight of every batch that is under way: dispatched, without an outcome or a lease, and not due. Of a
+    /// batch that is `known`, only the items that it names and those that were dispatched since: so that each look costs
+    /// what is in flight, and not what ever was. At most about `limit` items of a batch are looked at that were not
+    /// named; [`InFlight::seen`] says how far that went.
+    async fn in_flight(&self, known: &[Known], limit: u32) -> Result<Vec<InFlight>>;
+
+    /// Dispatches items again whose messages are lost: each that is in flight as it was listed, and under no claim, is
+    /// due when its time says so. Answers how many.
+    async fn resend(&self, batch: BatchId, lost: &[Resend]) -> Result<u32>;
+
     /// Removes at most about `limit` rows of a batch that is to be removed, and the batch with its last ones. True once
     /// nothing of it is left. What is not to be removed stays, and is false.
     async fn purge(&self, batch: BatchId, limit: u32) -> Result<bool>;
+}
+
+/// What is known to be in flight of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The batch.
+    pub batch: BatchId,
+    /// Items before it were looked at when they were dispatched for the first time.
+    pub seen: ItemIndex,
+    /// Those of them that were still in flight after their first dispatch.
+    pub items: Vec<ItemIndex>,
+}
+
+/// What is in flight of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFlight {
+    /// The batch.
+    pub batch: BatchId,
+    /// Its fleet.
+    pub pool: Pool,
+    /// Items before it were looked at.
+    pub seen: ItemIndex,
+    /// The items, in no order.
+    pub items: Vec<Sent>,
+}
+
+/// An item in flight: a message stands for it, or did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sent {
+    /// Its position.
+    pub index: ItemIndex,
+    /// Which attempt it is.
+    pub attempt: u16,
+    /// How often it was dispatched again because its message was lost.
+    pub resends: u16,
+    /// It was dispatched for the first time and never came back.
+    pub first: bool,
+    /// It goes through the isolation queue.
+    pub isolated: bool,
+    /// A publisher has it in hand.
+    pub claimed: bool,
+}
+
+/// An item to dispatch again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resend {
+    /// The item, as it was listed.
+    pub sent: Sent,
+    /// When.
+    pub due_at: Timestamp,
 }
 
 /// Reading. Whatever belongs to another space, or is being removed, does not exist.
@@ -384,6 +448,10 @@ pub trait Reading: Send + Sync {
         batch: BatchId,
         revision: Option<u32>,
     ) -> Result<Option<BatchResult>>;
+
+    /// Counts the rows of a batch, all of them as of one moment, beside what its counters say. `None` where there is no
+    /// such batch.
+    async fn audit(&self, space: &Space, batch: BatchId) -> Result<Option<Audit>>;
 
     /// What may be dispatched of a batch, and how much of `ceilings` over it is used. `None` where there is no such batch.
     async fn supply(

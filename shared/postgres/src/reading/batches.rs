@@ -8,7 +8,7 @@ use crate::error::Failure;
 use crate::rows::{batch, batches, select_batches};
 use crate::session::{Client, Operation};
 
-const ONE: &str = select_batches!("WHERE b.id = $1 AND b.space = $2 AND b.deleted_at IS NULL");
+pub(super) const ONE: &str = select_batches!("WHERE b.id = $1 AND b.space = $2 AND b.deleted_at IS NULL");
 
 /// Newest first. A bound that is always there lets every plan start at the right end of the index. Each of the two kinds
 /// has an index of its own, in the same order.

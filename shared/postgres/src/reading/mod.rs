@@ -1,5 +1,6 @@
 //! Reading. Every query is scoped by the space.
 
+mod audit;
 mod batches;
 mod items;
 mod result;
@@ -9,6 +10,7 @@ mod watched;
 
 use async_trait::async_trait;
 use flotilla_core::attempt::Tried;
+use flotilla_core::audit::Audit;
 use flotilla_core::batch::{Batch, BatchFilter};
 use flotilla_core::item::{Item, ItemFilter};
 use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
@@ -65,6 +67,10 @@ impl Reading for PostgresStore {
             revision,
         };
         self.sessions.run(result).await
+    }
+
+    async fn audit(&self, space: &Space, batch: BatchId) -> Result<Option<Audit>> {
+        self.sessions.run(audit::AuditOf { space, batch }).await
     }
 
     async fn supply(

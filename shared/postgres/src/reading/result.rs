@@ -7,7 +7,7 @@ use crate::error::Failure;
 use crate::rows::{integer, value};
 use crate::session::{Client, Operation};
 
-const RESULT: &str = "\
+pub(super) const RESULT: &str = "\
     SELECT r.result::text
     FROM batch_results r
     WHERE r.batch_id = $1 AND r.space = $2 AND ($3::integer IS NULL OR r.revision = $3)

@@ -1,15 +1,18 @@
 //! What the reconcilers work with, over all spaces.
 
 mod deleted;
+mod ended;
 mod expire;
 mod halted;
+mod in_flight;
 mod overdue;
 mod purge;
+mod resend;
 mod sweep;
 
 use async_trait::async_trait;
 use flotilla_core::batch::Batch;
-use flotilla_core::ports::store::Upkeep;
+use flotilla_core::ports::store::{InFlight, Known, Resend, Upkeep};
 use flotilla_core::{BatchId, Result, Space};
 use jiff::Timestamp;
 
@@ -47,6 +50,25 @@ impl Upkeep for PostgresStore {
 
     async fn deleted_batches(&self, limit: u32) -> Result<Vec<(Space, BatchId)>> {
         self.sessions.run(deleted::Deleted { limit }).await
+    }
+
+    async fn ended_batches(&self, ended_before: Timestamp, limit: u32) -> Result<Vec<(Space, BatchId)>> {
+        let ended = ended::Ended {
+            before: ended_before,
+            limit,
+        };
+        self.sessions.run(ended).await
+    }
+
+    async fn in_flight(&self, known: &[Known], limit: u32) -> Result<Vec<InFlight>> {
+        self.sessions.run(in_flight::ListInFlight { known, limit }).await
+    }
+
+    async fn resend(&self, batch: BatchId, lost: &[Resend]) -> Result<u32> {
+        if lost.is_empty() {
+            return Ok(0);
+        }
+        self.sessions.run(resend::ResendLost { batch, lost }).await
     }
 
     async fn purge(&self, batch: BatchId, limit: u32) -> Result<bool> {

@@ -9,7 +9,7 @@ use flotilla_core::pace::Eta;
 use flotilla_core::ports::Progress;
 use flotilla_core::ports::progress::Scope;
 use flotilla_core::snapshot::{Event, Snapshot, Steering};
-use flotilla_core::worker::{Doing, Running, WorkerStatus};
+use flotilla_core::worker::{Doing, Holding, Running, WorkerStatus};
 use flotilla_core::{BatchId, BatchState, Ids, Space, SystemClock, WorkerId};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -149,6 +149,10 @@ pub fn worker(id: &str) -> WorkerStatus {
         concurrency: 16,
         running: vec![Running { batch, items: 3 }],
         held: 20,
+        holding: Some(vec![Holding {
+            batch,
+            items: vec![(3, 12), (41, 41), (60, 68)],
+        }]),
         doing: vec![Doing {
             batch,
             index: 41,

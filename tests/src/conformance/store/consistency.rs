@@ -21,6 +21,10 @@ impl Fixture {
             assert_eq!(state_of(at), going_on, "{item:?} is {at:?}");
         }
         self.assert_ended_once(&batch).await;
+        let audit = self.store.audit(&self.space, id).await.expect("audits");
+        let audit = audit.expect("what is there can be audited");
+        assert_eq!((audit.findings(), audit.rows.counts()), (vec![], counts));
+        assert_eq!((audit.batch.id, audit.result), (id, self.result(id).await));
         let filter = DeadFilter {
             batch: Some(id),
             ..DeadFilter::default()

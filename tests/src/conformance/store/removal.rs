@@ -36,6 +36,7 @@ async fn assert_invisible(t: &Fixture, id: BatchId) {
     assert!(dead.iter().all(|letter| letter.batch != id));
     let batches = store.dead_batches(space, &filter, 99).await.expect("counts");
     assert!(batches.iter().all(|(batch, _)| *batch != id));
+    assert_eq!(store.audit(space, id).await.expect("reads"), None);
     assert_eq!(t.command(id, &Command::Resume).await, Steered::Unknown);
     assert_eq!(t.command(id, &DELETE_BY_FORCE).await, Steered::Unknown);
     let selection = Selection::default();

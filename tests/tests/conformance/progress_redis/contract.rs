@@ -128,6 +128,10 @@ async fn the_hash_of_a_worker_is_as_documented() {
         .await
         .unwrap();
     let running = format!(r#"[{{"batch":"{}","items":3}}]"#, status.running[0].batch);
+    let holding = format!(
+        r#"[{{"batch":"{}","items":[[3,12],[41,41],[60,68]]}}]"#,
+        status.running[0].batch
+    );
     let doing = format!(
         r#"[{{"batch":"{}","index":41,"attempt":2,"job_type":"thumbnail \"large\"","since":"2023-11-14T22:13:24.123456Z"}}]"#,
         status.running[0].batch
@@ -138,6 +142,7 @@ async fn the_hash_of_a_worker_is_as_documented() {
         ("concurrency", "16"),
         ("running", running.as_str()),
         ("held", "20"),
+        ("holding", holding.as_str()),
         ("doing", doing.as_str()),
         ("draining", "true"),
         ("started_at", "2023-11-14T22:13:20.123456Z"),

@@ -127,6 +127,7 @@ fn a_worker_is_forgotten_when_its_time_is_over() {
         concurrency: 1,
         running: Vec::new(),
         held: 0,
+        holding: None,
         doing: Vec::new(),
         draining: false,
         started_at: at(0),

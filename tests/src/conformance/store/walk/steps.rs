@@ -24,6 +24,8 @@ pub(super) enum Step {
     Tell { from: usize, verdicts: Vec<Does> },
     /// The broker loses everything, or somebody believes so.
     Redispatch,
+    /// Messages are found lost, and sent again.
+    Resend,
     /// Leases that are over end.
     ExpireLeases,
     /// Time passes.
@@ -111,6 +113,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::TakeOver),
         14 => tell,
         2 => Just(Step::Redispatch),
+        2 => Just(Step::Resend),
         3 => Just(Step::ExpireLeases),
         4 => pass,
         6 => command().prop_map(Step::Do),

@@ -9,11 +9,12 @@ use flotilla_core::ids::{BatchId, ItemIndex};
 use flotilla_core::item::{Item, ItemState};
 use flotilla_core::outcome::{Ending, Outcome};
 use flotilla_core::place::Whereabouts;
-use flotilla_core::ports::store::{Claim, Reopened, Steered};
+use flotilla_core::ports::store::{Claim, Known, Reopened, Sent, Steered};
 
 use super::model::Model;
 use super::steps::{Step, spec};
 use crate::conformance::store::fixture::{Fixture, LEASE, somebody};
+use crate::conformance::store::in_flight::known;
 use crate::conformance::store::samples::{error, indexes, items_of, nth};
 
 const ITEMS: u32 = 14;
@@ -27,6 +28,8 @@ pub(super) struct Walker<'a> {
     claims: Vec<Claim>,
     /// Messages that were ever with the broker: item and attempt.
     messages: Vec<(ItemIndex, u16)>,
+    /// What the last look at what is in flight left to the next.
+    looked: Vec<Known>,
     /// Versions when they were last compared.
     version: u64,
     shown: Shown,
@@ -45,6 +48,7 @@ impl<'a> Walker<'a> {
             model,
             claims: Vec::new(),
             messages: Vec::new(),
+            looked: Vec::new(),
         }
     }
 
@@ -69,6 +73,7 @@ impl<'a> Walker<'a> {
                 let lost = t.redispatch(id).await;
                 assert_eq!(lost, self.model.redispatch(&held, now), "redispatched");
             }
+            Step::Resend => self.resend().await,
             Step::ExpireLeases => self.expire_leases().await,
             Step::Pass(time) => t.advance(*time),
             Step::Do(command) => self.command(command).await,
@@ -148,6 +153,34 @@ impl<'a> Walker<'a> {
             );
         }
         self.claims = taken;
+    }
+
+    /// Each look finds the same whatever is known; what is under a claim is on its way.
+    async fn resend(&mut self) {
+        let (t, id, now) = (self.t, self.id, self.t.now());
+        let look = t.in_flight(id, &self.looked).await;
+        assert_eq!(look.items, t.in_flight(id, &[]).await.items, "{:?}", self.looked);
+        let under_way = matches!(
+            self.model.record.state,
+            BatchState::Pending | BatchState::Processing | BatchState::Paused
+        );
+        if !under_way {
+            assert_eq!(look.items, []);
+            return;
+        }
+        let held: BTreeSet<_> = indexes(&self.claims).into_iter().collect();
+        let lost: Vec<Sent> = look.items.iter().copied().filter(|sent| !sent.claimed).collect();
+        for sent in &lost {
+            let place = self.model.place(sent.index);
+            assert_eq!(
+                (place.at, place.attempt, place.losses > 0),
+                (Whereabouts::Dispatched, sent.attempt, sent.isolated)
+            );
+        }
+        let resent = t.resend(id, &lost, Duration::ZERO).await;
+        assert_eq!(resent as usize, lost.len());
+        assert_eq!(resent, self.model.redispatch(&held, now), "sent again");
+        self.looked = vec![known(&look)];
     }
 
     async fn expire_leases(&mut self) {
