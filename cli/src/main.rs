@@ -32,6 +32,7 @@ use crate::telemetry::Telemetry;
 const COMMAND_LOG: &str = "warn,lapin=off";
 
 fn main() -> ExitCode {
+    let _armed = flotilla_core::crash::arm();
     let cli = Cli::parse();
     install_tls();
     let broken = if cli.command.role().is_some() { 1 } else { 2 };

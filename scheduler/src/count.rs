@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use flotilla_core::Result;
 use flotilla_core::attempt::Attempt;
 use flotilla_core::ports::broker::{Settle, Tag};
+use flotilla_core::{Result, crash};
 use tracing::Instrument;
 
 use crate::deliveries::Ending;
@@ -90,10 +90,13 @@ impl Counter {
         if let Some(traceparent) = group.iter().find_map(|told| told.traceparent.as_ref()) {
             self.deps.trace.attach(&span, traceparent);
         }
+        crash::point("scheduler.received");
         let changed = record::record(&self.deps, attempts, &self.ending)
             .instrument(span)
             .await?;
+        crash::point("scheduler.committed");
         publish::publish(&self.deps, &self.running, &changed).await;
+        crash::point("scheduler.shown");
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use flotilla_core::outcome::Output;
 use flotilla_core::ports::Objects;
 use flotilla_core::trace::Propagator;
 use flotilla_core::worker::Doing;
-use flotilla_core::{Clock, Json, Shutdown, Tasks};
+use flotilla_core::{Clock, Json, Shutdown, Tasks, crash};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -143,6 +143,7 @@ impl Runner {
                 never = lease.keep(renewal) => match never {},
             }
         };
+        crash::point("worker.handled");
         let report = began.report(&item, verdict, duration);
         // Fails only where the reporter is gone: then somebody else has to do it again.
         if let Err(ticket) = self.report(report, lease.end(), held).await {

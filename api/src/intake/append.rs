@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flotilla_core::ports::store::Appending;
-use flotilla_core::{Batch, BatchId, ItemIndex, Space};
+use flotilla_core::{Batch, BatchId, ItemIndex, Space, crash};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -138,7 +138,9 @@ impl Storing {
             return Err(Problem::disconnected());
         }
         let appended = (batch, self.first, self.stored);
+        crash::point("api.accept.before_commit");
         let batch = writes::end_append(&*deps.store, &*deps.clock, &space, appended, true).await?;
+        crash::point("api.accept.after_commit");
         live::show(&self.app, &batch).await;
         Ok(Appended {
             items: self.stored,
@@ -154,6 +156,7 @@ impl Storing {
         if !items.is_empty() {
             let at = self.first.saturating_add(self.stored);
             writes::append(&*self.app.deps.store, batch, at, &items).await?;
+            crash::point("api.upload.chunk");
             self.stored += u32::try_from(items.len()).unwrap_or(u32::MAX);
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flotilla_core::ports::store::{NewBatch, Opened};
-use flotilla_core::{Batch, BatchId, BatchState, Space};
+use flotilla_core::{Batch, BatchId, BatchState, Space, crash};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -152,6 +152,7 @@ impl Upload {
         }
         if !chunk.items.is_empty() {
             writes::append(&*self.app.deps.store, self.id, self.stored, &chunk.items).await?;
+            crash::point("api.upload.chunk");
             self.stored += u32::try_from(chunk.items.len()).unwrap_or(u32::MAX);
         }
         Ok(None)
@@ -178,11 +179,13 @@ impl Upload {
         }
         let deps = &self.app.deps;
         let (store, clock) = (&*deps.store, &*deps.clock);
+        crash::point("api.accept.before_commit");
         let batch = if stays_open {
             writes::keep_open(store, clock, &space, self.id, &spec).await?
         } else {
             writes::seal(store, clock, &space, self.id, &spec).await?
         };
+        crash::point("api.accept.after_commit");
         deps.wake.notify_one();
         live::show(&self.app, &batch).await;
         Ok(Accepted::New(batch))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use flotilla_core::message::ItemMessage;
 use flotilla_core::ports::store::{Claim, ClaimId};
-use flotilla_core::{Pool, Result};
+use flotilla_core::{Pool, Result, crash};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Deps;
@@ -39,15 +39,19 @@ impl Publishing {
             .into_iter()
             .flat_map(|claim| self.messages(claim))
             .collect();
+        crash::point("publisher.claimed");
         let publish = || self.deps.broker.publish_items(items.clone());
         if let Err(reason) = retry(publish, deadline - self.reserve).await {
             tracing::warn!(%pool, reason, items = items.len(), "items are not published in time and will be claimed again");
             return;
         }
+        crash::point("publisher.confirmed");
         // Apart from publishing: items that the broker has are not sent again because the store is away.
         if let Err(reason) = retry(|| self.deps.store.mark_published(&ids), deadline).await {
             tracing::warn!(%pool, reason, items = items.len(), "items are published and can't be marked so: they go out again");
+            return;
         }
+        crash::point("publisher.marked");
     }
 
     /// The messages of a claim, under one span that continues the trace of the request which created the batch.

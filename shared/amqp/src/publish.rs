@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flotilla_core::{Error, Result};
+use flotilla_core::{Error, Result, crash};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use lapin::options::BasicPublishOptions;
@@ -87,6 +87,9 @@ async fn send_all(
     }
     while let Some(sent) = under_way.next().await {
         sent?;
+        if !under_way.is_empty() {
+            crash::point("publisher.publishing");
+        }
     }
     Ok(())
 }

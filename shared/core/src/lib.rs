@@ -16,6 +16,7 @@ pub mod audit;
 pub mod batch;
 pub mod clock;
 pub mod command;
+pub mod crash;
 pub mod dead_letter;
 pub mod error;
 pub mod explain;

@@ -7,6 +7,7 @@ mod engine;
 mod fleet;
 mod workload;
 
+mod crash_points;
 mod distributed;
 mod embedded;
 mod identical;

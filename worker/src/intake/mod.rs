@@ -12,9 +12,9 @@ pub(crate) use subscribe::{Deliveries, subscribe};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use flotilla_core::BatchId;
 use flotilla_core::message::{ItemMessage, Verdict};
 use flotilla_core::ports::broker::SUSPECT_AFTER;
+use flotilla_core::{BatchId, crash};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
@@ -182,6 +182,7 @@ impl Intake {
             settle,
             isolated,
         } = delivered;
+        crash::point("worker.received");
         let ticket = Ticket::new(delivery.tag, settle);
         let held = self.runner.hold(delivery.message.as_ref().ok());
         let message = match delivery.message {

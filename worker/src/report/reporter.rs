@@ -7,7 +7,7 @@ use std::time::Duration;
 use flotilla_core::message::Report;
 use flotilla_core::ports::Broker;
 use flotilla_core::shard::Shard;
-use flotilla_core::{Shutdown, WorkerId};
+use flotilla_core::{Shutdown, WorkerId, crash};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -142,6 +142,7 @@ async fn publish(
         );
         sleep(wait).await;
     }
+    crash::point("worker.reported");
     let (tickets, held): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
     Ticket::ack_all(tickets.into_iter().flatten().collect()).await;
     drop(held);

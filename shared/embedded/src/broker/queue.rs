@@ -5,7 +5,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use flotilla_core::ports::broker::{Depth, Queue};
-use flotilla_core::{Error, Result};
+use flotilla_core::{Error, Result, crash};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
@@ -51,6 +51,9 @@ impl<M: Clone> MessageQueue<M> {
                 return Err(self.full());
             };
             self.change(|state| state.publish(messages.by_ref().take(chunk), room));
+            if messages.len() > 0 {
+                crash::point("publisher.publishing");
+            }
         }
         Ok(())
     }
