@@ -4,6 +4,7 @@ mod dead_letters;
 mod fairness;
 mod guard_rails;
 mod limits;
+mod lost;
 mod poison;
 mod retries;
 mod starting;
