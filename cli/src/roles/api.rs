@@ -26,6 +26,7 @@ pub(crate) async fn run(settings: &Settings, context: &Context) -> Result<()> {
         objects: composer.objects().await?,
     };
     let mut crew = Crew::new(context.shutdown.clone());
+    context.follow_clock(&engines.store, &mut crew).await?;
     let wake = Arc::new(Notify::new());
     let address = listener.local_addr()?;
     tracing::info!(listen = %address, "api starts");

@@ -68,6 +68,7 @@ pub(crate) async fn start(
 ) -> Result<Crew> {
     let callbacks = api::callbacks(engines.store.as_ref(), settings, listener.local_addr()?).await?;
     let mut crew = Crew::new(context.shutdown.clone());
+    context.follow_clock(&engines.store, &mut crew).await?;
     let wake = Arc::new(Notify::new());
     api::start_publisher(&mut crew, engines, settings, context, &wake, callbacks);
     let work = worker::Engines {

@@ -19,6 +19,7 @@ pub(crate) async fn run(settings: &Settings, context: &Context) -> Result<()> {
         objects: composer.objects().await?,
     };
     let mut crew = Crew::new(context.shutdown.clone());
+    context.follow_clock(&engines.store, &mut crew).await?;
     start(&mut crew, &engines, settings, context);
     context.run(crew, settings).await
 }

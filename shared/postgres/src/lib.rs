@@ -48,6 +48,7 @@ mod intake;
 mod ledger;
 mod lock;
 mod migrate;
+mod now;
 mod options;
 mod reading;
 mod rows;
@@ -61,6 +62,7 @@ mod writes;
 use async_trait::async_trait;
 use flotilla_core::Result;
 use flotilla_core::ports::store::Store;
+use jiff::Timestamp;
 use url::Url;
 
 use crate::connect::Target;
@@ -112,6 +114,10 @@ impl Store for PostgresStore {
 
     async fn ping(&self) -> Result<()> {
         self.sessions.run(migrate::Ping).await
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        self.sessions.run(now::Now).await
     }
 
     async fn secret(&self) -> Result<[u8; 32]> {

@@ -47,6 +47,8 @@ mod writer;
 use async_trait::async_trait;
 use flotilla_core::Result;
 use flotilla_core::ports::store::Store;
+use jiff::Timestamp;
+use rusqlite::Connection;
 
 use crate::readers::Readers;
 use crate::writer::Writer;
@@ -68,6 +70,11 @@ impl Store for SqliteStore {
     async fn ping(&self) -> Result<()> {
         self.writer.check()?;
         self.readers.run("check the schema", migrate::check).await
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        let now = |db: &Connection| Ok(keys::database_now(db)?);
+        self.readers.run("ask for the time", now).await
     }
 
     async fn secret(&self) -> Result<[u8; 32]> {

@@ -286,6 +286,7 @@ macro_rules! store_suite {
             setup {
                 the_schema_can_be_migrated_again,
                 a_deployment_has_one_secret,
+                the_store_tells_the_time,
             }
             walk { counts_rows_and_results_agree_after_any_interleaving }
             aborts {

@@ -105,6 +105,9 @@ impl Store for Lossy {
         self.there()?;
         self.inner.ping().await
     }
+    async fn now(&self) -> Result<Timestamp> {
+        self.inner.now().await
+    }
     async fn secret(&self) -> Result<[u8; 32]> {
         self.inner.secret().await
     }

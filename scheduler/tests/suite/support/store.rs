@@ -98,6 +98,7 @@ impl Ledger for FlakyStore {
 forward!(Store {
     fn migrate() -> Result<()>;
     fn ping() -> Result<()>;
+    fn now() -> Result<Timestamp>;
     fn secret() -> Result<[u8; 32]>;
 });
 

@@ -33,6 +33,10 @@ pub trait Store: Intake + Dispatch + Ledger + Steer + DeadLetters + Upkeep + Rea
     /// Answers when the database does and its schema is the one that this program needs.
     async fn ping(&self) -> Result<()>;
 
+    /// What the clock of the store shows. Whoever gives its methods a `now` goes by it: see
+    /// [`StoreClock`](crate::clock::StoreClock).
+    async fn now(&self) -> Result<Timestamp>;
+
     /// 32 random bytes, made by whoever asks first and the same for everybody from then on: what callback tokens are
     /// signed with.
     async fn secret(&self) -> Result<[u8; 32]>;

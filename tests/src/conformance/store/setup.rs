@@ -1,5 +1,8 @@
 //! What a store is before there is any batch.
 
+use flotilla_core::clock::{Clock, SystemClock};
+use jiff::SignedDuration;
+
 use super::fixture::Fixture;
 use super::samples::at_once;
 
@@ -32,5 +35,17 @@ pub async fn a_deployment_has_one_secret(t: Fixture) {
     assert!(
         secrets[0].iter().any(|byte| *byte != secrets[0][0]),
         "it is random"
+    );
+}
+
+/// Its own, which does not stand still.
+pub async fn the_store_tells_the_time(t: Fixture) {
+    let first = t.store.now().await.expect("tells the time");
+    let second = t.store.now().await.expect("tells the time");
+    assert!(first <= second, "{first}, then {second}");
+    let off = first.duration_since(SystemClock.now()).abs();
+    assert!(
+        off < SignedDuration::from_mins(1),
+        "the store runs on this machine, and is {off:?} off"
     );
 }
