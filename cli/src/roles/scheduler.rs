@@ -1,12 +1,17 @@
 //! `flotilla scheduler`: counts outcomes, finalizes batches, repairs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 
 use super::{Context, fleet, shared};
 use crate::lifecycle::Crew;
 use crate::settings::Settings;
+
+/// What a client sent last may take so long to arrive in the store. An upload is abandoned when it was silent for longer
+/// than an API lets it be, and this.
+const UPLOAD_MARGIN: Duration = Duration::from_secs(90);
 
 /// Runs the role alone.
 pub(crate) async fn run(settings: &Settings, context: &Context) -> Result<()> {
@@ -38,6 +43,7 @@ pub(crate) fn start(crew: &mut Crew, engines: &fleet::Engines, settings: &Settin
         topology: settings.topology(),
         keep: settings.keep,
         drain: settings.drain,
+        upload_ttl: settings.api.upload_idle_timeout.saturating_add(UPLOAD_MARGIN),
         open_ttl: settings.open_ttl,
         cancel_grace: settings.cancel_grace,
         ..flotilla_scheduler::Config::default()
