@@ -1,11 +1,12 @@
 //! Publishes what was claimed.
 
-use std::future::Future;
 use std::time::Duration;
 
 use flotilla_core::message::ItemMessage;
+use flotilla_core::ports::broker::Unpublished;
 use flotilla_core::ports::store::{Claim, ClaimId};
-use flotilla_core::{Pool, Result, crash};
+use flotilla_core::ports::{Broker, Store};
+use flotilla_core::{Error, Pool, crash};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Deps;
@@ -40,14 +41,16 @@ impl Publishing {
             .flat_map(|claim| self.messages(claim))
             .collect();
         crash::point("publisher.claimed");
-        let publish = || self.deps.broker.publish_items(items.clone());
-        if let Err(reason) = retry(publish, deadline - self.reserve).await {
+        let trials = Trials::until(deadline - self.reserve);
+        let published = publish_all(self.deps.broker.as_ref(), &items, trials);
+        if let Err(reason) = published.await {
             tracing::warn!(%pool, reason, items = items.len(), "items are not published in time and will be claimed again");
             return;
         }
         crash::point("publisher.confirmed");
         // Apart from publishing: items that the broker has are not sent again because the store is away.
-        if let Err(reason) = retry(|| self.deps.store.mark_published(&ids), deadline).await {
+        let marked = mark_all(self.deps.store.as_ref(), &ids, Trials::until(deadline));
+        if let Err(reason) = marked.await {
             tracing::warn!(%pool, reason, items = items.len(), "items are published and can't be marked so: they go out again");
             return;
         }
@@ -82,57 +85,87 @@ impl Publishing {
     }
 }
 
-/// Calls until it succeeds, `deadline` passes, or trying again makes no sense. The error says why it ended.
-async fn retry<F: Future<Output = Result<()>>>(
-    mut call: impl FnMut() -> F,
-    deadline: Instant,
-) -> Result<(), String> {
-    let mut wait = FIRST_WAIT;
+/// Publishes until the broker has all of `items`: after a failure, those again that it may not have.
+async fn publish_all(broker: &dyn Broker, items: &[ItemMessage], mut trials: Trials) -> Result<(), String> {
+    let mut left = Vec::from_iter(0..items.len());
     loop {
-        match timeout_at(deadline, call()).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) if error.is_transient() && Instant::now() + wait < deadline => {
-                tracing::debug!(error = error.chain(), "trying again");
-                sleep(wait).await;
-                wait = (wait * 2).min(LAST_WAIT);
+        let sent = left.iter().filter_map(|&item| items.get(item).cloned()).collect();
+        match trials.in_time(broker.publish_items(sent)).await? {
+            Ok(()) => return Ok(()),
+            Err(Unpublished { left: still, error }) => {
+                left = still
+                    .into_iter()
+                    .filter_map(|position| left.get(position).copied())
+                    .collect();
+                trials.failed(&error).await?;
             }
-            Ok(Err(error)) => return Err(error.chain()),
-            Err(_) => return Err("no answer before the lease ends".into()),
         }
+    }
+}
+
+/// Marks claims published.
+async fn mark_all(store: &dyn Store, claims: &[ClaimId], mut trials: Trials) -> Result<(), String> {
+    while let Err(error) = trials.in_time(store.mark_published(claims)).await? {
+        trials.failed(&error).await?;
+    }
+    Ok(())
+}
+
+/// How often something is tried: until it succeeds, the deadline passes, or trying again makes no sense.
+struct Trials {
+    deadline: Instant,
+    wait: Duration,
+}
+
+impl Trials {
+    fn until(deadline: Instant) -> Self {
+        Self {
+            deadline,
+            wait: FIRST_WAIT,
+        }
+    }
+
+    /// The answer, unless it comes too late.
+    async fn in_time<T>(&self, call: impl Future<Output = T>) -> Result<T, String> {
+        let answer = timeout_at(self.deadline, call).await;
+        answer.map_err(|_| "no answer before the lease ends".into())
+    }
+
+    /// Waits for the next trial. The error says why there is none.
+    async fn failed(&mut self, error: &Error) -> Result<(), String> {
+        if !error.is_transient() || Instant::now() + self.wait >= self.deadline {
+            return Err(error.chain());
+        }
+        tracing::debug!(error = error.chain(), "trying again");
+        sleep(self.wait).await;
+        self.wait = (self.wait * 2).min(LAST_WAIT);
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
-    use flotilla_core::Error;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn tries_again_until_the_deadline_where_that_makes_sense() {
-        let calls = Cell::new(0);
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let third_time = || {
-            calls.set(calls.get() + 1);
-            let done = calls.get() == 3;
-            async move {
-                if done {
-                    Ok(())
-                } else {
-                    Err(Error::unavailable("test", "away"))
-                }
-            }
-        };
-        assert_eq!(retry(third_time, deadline).await, Ok(()));
-        assert_eq!(calls.get(), 3);
+        let began = Instant::now();
+        let trials = || Trials::until(began + Duration::from_secs(10));
+        let away = Error::unavailable("test", "away");
+        let (mut patient, mut tries) = (trials(), 0);
+        while patient.failed(&away).await.is_ok() {
+            tries += 1;
+        }
+        assert!(tries > 10, "{tries} trials");
+        let waited = began.elapsed();
+        assert!(waited > Duration::from_secs(8) && waited < Duration::from_secs(10));
 
-        let hopeless = || async { Err(Error::misconfigured("test", "no such queue")) };
-        assert_eq!(retry(hopeless, deadline).await, Err("test: no such queue".into()));
-
-        let silent = std::future::pending;
-        assert!(retry(silent, deadline).await.is_err());
-        assert!(Instant::now() >= deadline);
+        let hopeless = Error::misconfigured("test", "no such queue");
+        let refused = Trials::until(Instant::now() + Duration::from_secs(10))
+            .failed(&hopeless)
+            .await;
+        assert_eq!(refused, Err("test: no such queue".into()));
+        let silent = trials().in_time(std::future::pending::<()>()).await;
+        assert!(silent.is_err() && began.elapsed() >= Duration::from_secs(10));
     }
 }

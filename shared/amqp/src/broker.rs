@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::message::{ItemMessage, Report};
-use flotilla_core::ports::broker::{Broker, Depth, Queue, Subscription, Topology};
+use flotilla_core::ports::broker::{Broker, Depth, Queue, Subscription, Topology, Unpublished};
 use flotilla_core::shard::Shard;
 use flotilla_core::{Error, Pool, Result, Shutdown, Tasks};
 use lapin::ExchangeKind;
@@ -183,7 +183,7 @@ impl Broker for AmqpBroker {
         Ok(())
     }
 
-    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<()> {
+    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<(), Unpublished> {
         self.publisher
             .publish(items.into_iter().map(Outgoing::item))
             .await
@@ -191,7 +191,8 @@ impl Broker for AmqpBroker {
 
     async fn publish_report(&self, shard: Shard, report: &Report) -> Result<()> {
         let report = Outgoing::report(shard, report)?;
-        self.publisher.publish(std::iter::once(report)).await
+        let published = self.publisher.publish(std::iter::once(report)).await;
+        published.map_err(|unpublished| unpublished.error)
     }
 
     async fn consume_items(&self, pool: &Pool, prefetch: u16) -> Result<Subscription<ItemMessage>> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use flotilla_core::ports::broker::Unpublished;
 use flotilla_core::{Error, Result, crash};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -34,15 +35,34 @@ impl Publisher {
         }
     }
 
-    /// Returns when the broker has confirmed all of `messages`. After an error, each of them may have arrived or not,
-    /// or may still arrive.
-    pub(crate) async fn publish(&self, messages: impl ExactSizeIterator<Item = Outgoing>) -> Result<()> {
+    /// Returns when the broker has confirmed all of `messages`. After an error, each of those that are left may have
+    /// arrived or not, or may still arrive.
+    pub(crate) async fn publish(
+        &self,
+        messages: impl ExactSizeIterator<Item = Outgoing>,
+    ) -> Result<(), Unpublished> {
         if messages.len() == 0 {
             return Ok(());
         }
+        let mut confirmed = Confirmed::none_of(messages.len());
+        let published = self.publish_within(messages, &mut confirmed).await;
+        published.map_err(|error| confirmed.without(error))
+    }
+
+    async fn publish_within(
+        &self,
+        messages: impl Iterator<Item = Outgoing>,
+        confirmed: &mut Confirmed,
+    ) -> Result<()> {
         let deadline = Instant::now() + self.timeout;
         let lease = self.channels.lease(deadline, Patience::UntilDeadline).await?;
-        let sending = send_all(&lease.channel, lease.live.address(), messages, self.window);
+        let sending = send_all(
+            &lease.channel,
+            lease.live.address(),
+            messages,
+            self.window,
+            confirmed,
+        );
         let sent = tokio::select! {
             biased;
             sent = timeout_at(deadline, sending) => sent,
@@ -69,32 +89,86 @@ impl Publisher {
     }
 }
 
-/// Keeps up to `window` messages on their way. All of it is one future: a channel must not be used by two tasks.
+/// Which messages of a call the broker has.
+struct Confirmed {
+    each: Vec<bool>,
+    /// One came back, and nobody can say whose confirm that was.
+    doubtful: bool,
+}
+
+impl Confirmed {
+    fn none_of(messages: usize) -> Self {
+        Self {
+            each: vec![false; messages],
+            doubtful: false,
+        }
+    }
+
+    /// What is left to publish.
+    fn without(self, error: Error) -> Unpublished {
+        if self.doubtful {
+            return Unpublished::all(self.each.len(), error);
+        }
+        let each = self.each.into_iter().enumerate();
+        let left = each.filter_map(|(position, confirmed)| (!confirmed).then_some(position));
+        Unpublished {
+            left: left.collect(),
+            error,
+        }
+    }
+
+    fn note(&mut self, sent: (usize, Result<(), Refused>)) -> Result<()> {
+        match sent {
+            (position, Ok(())) => self.each[position] = true,
+            (_, Err(Refused::Returned(error))) => {
+                self.doubtful = true;
+                return Err(error);
+            }
+            (_, Err(Refused::Failed(error))) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+/// Keeps up to `window` messages on their way. All of it is one future: a channel must not be used by two tasks. After a
+/// refusal nothing more is sent, but what is on its way is heard out: most of it may be there.
 async fn send_all(
     channel: &Channel,
     address: &Address,
     messages: impl Iterator<Item = Outgoing>,
     window: usize,
+    confirmed: &mut Confirmed,
 ) -> Result<()> {
     let mut under_way = FuturesUnordered::new();
-    for message in messages {
+    let mut refused = Ok(());
+    for (position, message) in messages.enumerate() {
         if under_way.len() >= window
             && let Some(sent) = under_way.next().await
         {
-            sent?;
+            refused = confirmed.note(sent);
+            if refused.is_err() {
+                break;
+            }
         }
-        under_way.push(send(channel, address, message));
+        under_way.push(async move { (position, send(channel, address, message).await) });
     }
     while let Some(sent) = under_way.next().await {
-        sent?;
+        refused = refused.and(confirmed.note(sent));
         if !under_way.is_empty() {
             crash::point("publisher.publishing");
         }
     }
-    Ok(())
+    refused
 }
 
-async fn send(channel: &Channel, address: &Address, message: Outgoing) -> Result<()> {
+/// Why a message is not with the broker, as far as is known.
+enum Refused {
+    /// It came back, or another one of the call did: the broker has no queue for it.
+    Returned(Error),
+    Failed(Error),
+}
+
+async fn send(channel: &Channel, address: &Address, message: Outgoing) -> Result<(), Refused> {
     let Outgoing {
         queue,
         exchange,
@@ -106,7 +180,14 @@ async fn send(channel: &Channel, address: &Address, message: Outgoing) -> Result
         mandatory: true,
         immediate: false,
     };
-    let failed = |error| explain(address, "publish to", &format!("exchange {exchange}"), error);
+    let failed = |error| {
+        Refused::Failed(explain(
+            address,
+            "publish to",
+            &format!("exchange {exchange}"),
+            error,
+        ))
+    };
     let confirm = channel
         .basic_publish(exchange.into(), key.into(), options, &body, properties)
         .await
@@ -114,17 +195,18 @@ async fn send(channel: &Channel, address: &Address, message: Outgoing) -> Result
     match confirm.await.map_err(failed)? {
         Confirmation::Ack(None) => Ok(()),
         // It arrives with the confirm of any message of the call, so what it says about itself counts.
-        Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned)) => Err(missing(
-            address,
-            &format!("the queue for {:?} of {exchange}", returned.routing_key.as_str()),
-        )),
-        Confirmation::Nack(None) => Err(Error::unavailable(
-            ENGINE,
-            format!("{address} refused a message for {queue}: the queue is full or has no leader"),
-        )),
-        Confirmation::NotRequested => Err(Error::unavailable(
-            ENGINE,
-            "the channel does not confirm messages",
-        )),
+        Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned)) => {
+            let queue = format!("the queue for {:?} of {exchange}", returned.routing_key.as_str());
+            Err(Refused::Returned(missing(address, &queue)))
+        }
+        Confirmation::Nack(None) => {
+            let message =
+                format!("{address} refused a message for {queue}: the queue is full or has no leader");
+            Err(Refused::Failed(Error::unavailable(ENGINE, message)))
+        }
+        Confirmation::NotRequested => {
+            let message = "the channel does not confirm messages";
+            Err(Refused::Failed(Error::unavailable(ENGINE, message)))
+        }
     }
 }

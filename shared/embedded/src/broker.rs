@@ -20,7 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flotilla_core::message::{ItemMessage, Report};
 use flotilla_core::ports::broker::{
-    Broker, DELIVERY_LIMIT, Depth, ISOLATED_DELIVERY_LIMIT, Queue, Subscription, Topology,
+    Broker, DELIVERY_LIMIT, Depth, ISOLATED_DELIVERY_LIMIT, Queue, Subscription, Topology, Unpublished,
 };
 use flotilla_core::shard::Shard;
 use flotilla_core::{Error, Pool, Result};
@@ -82,6 +82,26 @@ impl EmbeddedBroker {
         let queue = queues.reports.get(&shard).cloned();
         queue.ok_or_else(|| missing(&Queue::Reports(shard)))
     }
+
+    async fn publish_by_queue(&self, items: Vec<ItemMessage>) -> Result<()> {
+        let mut by_queue: HashMap<Queue, Vec<ItemMessage>> = HashMap::new();
+        for item in items {
+            let queue = if item.isolated {
+                Queue::Isolate
+            } else {
+                Queue::Work
+            }(item.pool.clone());
+            by_queue.entry(queue).or_default().push(item);
+        }
+        // Before anything is published: a call that names a missing queue fails as a whole.
+        let targets = by_queue
+            .into_iter()
+            .map(|(queue, items)| Ok((self.items(&queue)?, items)));
+        for (queue, items) in targets.collect::<Result<Vec<_>>>()? {
+            queue.publish(items).await?;
+        }
+        Ok(())
+    }
 }
 
 impl Queues {
@@ -136,24 +156,10 @@ impl Broker for EmbeddedBroker {
         Ok(())
     }
 
-    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<()> {
-        let mut by_queue: HashMap<Queue, Vec<ItemMessage>> = HashMap::new();
-        for item in items {
-            let queue = if item.isolated {
-                Queue::Isolate
-            } else {
-                Queue::Work
-            }(item.pool.clone());
-            by_queue.entry(queue).or_default().push(item);
-        }
-        // Before anything is published: a call that names a missing queue fails as a whole.
-        let targets = by_queue
-            .into_iter()
-            .map(|(queue, items)| Ok((self.items(&queue)?, items)));
-        for (queue, items) in targets.collect::<Result<Vec<_>>>()? {
-            queue.publish(items).await?;
-        }
-        Ok(())
+    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<(), Unpublished> {
+        let count = items.len();
+        let published = self.publish_by_queue(items).await;
+        published.map_err(|error| Unpublished::all(count, error))
     }
 
     async fn publish_report(&self, shard: Shard, report: &Report) -> Result<()> {

@@ -36,7 +36,8 @@ async fn a_full_queue_is_an_error_in_the_end() {
     let error = broker
         .publish_items(vec![item(10)])
         .await
-        .expect_err("there is no room");
+        .expect_err("there is no room")
+        .error;
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(
         error

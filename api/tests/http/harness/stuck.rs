@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use flotilla_core::message::{ItemMessage, Report};
 use flotilla_core::ports::Broker;
-use flotilla_core::ports::broker::{Depth, Queue, Subscription, Topology};
+use flotilla_core::ports::broker::{Depth, Queue, Subscription, Topology, Unpublished};
 use flotilla_core::shard::Shard;
 use flotilla_core::{Pool, Result};
 
@@ -23,7 +23,7 @@ impl Broker for Stuck {
     async fn check(&self, topology: &Topology) -> Result<()> {
         self.inner.check(topology).await
     }
-    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<()> {
+    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<(), Unpublished> {
         if items.iter().any(|item| Some(&item.pool) == self.pool.as_ref()) {
             return std::future::pending().await;
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use async_trait::async_trait;
 use flotilla_core::message::{ItemMessage, Report};
 use flotilla_core::ports::Broker;
-use flotilla_core::ports::broker::{Depth, Queue, Settle, Subscription, Tag, Topology};
+use flotilla_core::ports::broker::{Depth, Queue, Settle, Subscription, Tag, Topology, Unpublished};
 use flotilla_core::shard::Shard;
 use flotilla_core::{Error, Pool, Result};
 use flotilla_embedded::broker::{BrokerOptions, EmbeddedBroker};
@@ -88,7 +88,7 @@ impl Broker for FlakyBroker {
         self.inner.check(topology).await
     }
 
-    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<()> {
+    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<(), Unpublished> {
         self.inner.publish_items(items).await
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::Pool;
 use crate::message::{ItemMessage, Malformed, Report};
 use crate::shard::Shard;
@@ -25,9 +25,8 @@ pub trait Broker: Send + Sync {
     async fn check(&self, topology: &Topology) -> Result<()>;
 
     /// Publishes items, each to the work queue of its pool, or to the isolation queue of its pool where it has to run
-    /// alone. Returns when all of them are safe with the broker; an
-    /// error says nothing about any single one of them.
-    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<()>;
+    /// alone. Returns when all of them are safe with the broker; an error names those that may not be.
+    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<(), Unpublished>;
 
     /// Publishes a report to a shard. Returns when it is safe with the broker.
     async fn publish_report(&self, shard: Shard, report: &Report) -> Result<()>;
@@ -52,6 +51,28 @@ pub trait Broker: Send + Sync {
 
     /// Answers when the broker does.
     async fn ping(&self) -> Result<()>;
+}
+
+/// What [`Broker::publish_items`] could not bring to the broker.
+#[derive(Debug, thiserror::Error)]
+#[error("{} items may not have been published", left.len())]
+pub struct Unpublished {
+    /// The positions of the items that may be safe with the broker or not. All others are.
+    pub left: Vec<usize>,
+    /// Why.
+    #[source]
+    pub error: Error,
+}
+
+impl Unpublished {
+    /// Nothing is known of any of `items` items.
+    #[must_use]
+    pub fn all(items: usize, error: Error) -> Self {
+        Self {
+            left: (0..items).collect(),
+            error,
+        }
+    }
 }
 
 /// How often a message may be returned unsettled before it is dead-lettered: part of every work queue. Workers see to it

@@ -52,7 +52,8 @@ pub async fn publishing_to_a_missing_queue_is_an_error(broker: &dyn Broker) {
     let error = broker
         .publish_items(vec![item(0)])
         .await
-        .expect_err("nothing was declared");
+        .expect_err("nothing was declared")
+        .error;
     assert_eq!(error.kind(), ErrorKind::Misconfigured);
     declare(broker).await;
     let mut items: Vec<_> = (0..100).map(item).collect();
@@ -63,7 +64,8 @@ pub async fn publishing_to_a_missing_queue_is_an_error(broker: &dyn Broker) {
     let error = broker
         .publish_items(items)
         .await
-        .expect_err("one of them has no queue");
+        .expect_err("one of them has no queue")
+        .error;
     assert_eq!(error.kind(), ErrorKind::Misconfigured);
     assert!(error.to_string().contains("nowhere"), "{error}");
     let missing = broker.publish_report(Shard(9), &report(0)).await;

@@ -56,7 +56,8 @@ async fn publishing_fails_after_a_bounded_time() {
     let published = timeout(PATIENCE, broker.publish_items(vec![item(0)])).await;
     let error = published
         .expect("it takes bounded time")
-        .expect_err("there is no broker");
+        .expect_err("there is no broker")
+        .error;
     assert!(
         error.is_transient() && error.to_string().contains("Is RabbitMQ running there?"),
         "{error}"
@@ -111,7 +112,8 @@ async fn a_vhost_that_does_not_exist() {
     let error = broker
         .publish_items(vec![item(0)])
         .await
-        .expect_err("there is no such vhost");
+        .expect_err("there is no such vhost")
+        .error;
     assert_eq!(error.kind(), ErrorKind::Misconfigured);
 }
 
@@ -165,7 +167,8 @@ async fn missing_isolation_queues() {
     let error = broker
         .publish_items(vec![suspect(0)])
         .await
-        .expect_err("nobody would get it");
+        .expect_err("nobody would get it")
+        .error;
     let message = error.to_string();
     assert!(
         message.contains("isolate.default") && message.contains("run `flotilla migrate`"),

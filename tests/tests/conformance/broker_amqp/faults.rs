@@ -28,7 +28,8 @@ async fn close_connections(management: &Management) {
 pub(super) async fn publish_stubbornly(broker: &dyn Broker, items: std::ops::Range<ItemIndex>) {
     eventually_ok("publishing to work again", PATIENCE, || async {
         let items = items.clone().map(item).collect();
-        broker.publish_items(items).await.map_err(|error| error.chain())
+        let published = broker.publish_items(items).await;
+        published.map_err(|unpublished| unpublished.error.chain())
     })
     .await;
 }
@@ -100,7 +101,8 @@ async fn a_deleted_queue_is_consumed_again() {
     let error = broker
         .publish_items(vec![item(7)])
         .await
-        .expect_err("the queue is gone");
+        .expect_err("the queue is gone")
+        .error;
     assert!(error.to_string().contains("run `flotilla migrate`"), "{error}");
     worker.settle.ack(tags).await.expect("nothing happens");
     recover(&broker, &mut worker).await;

@@ -48,7 +48,8 @@ async fn a_server_that_hangs_or_dies_loses_nothing() {
     let error = broker
         .publish_items(vec![item(0)])
         .await
-        .expect_err("nobody confirms");
+        .expect_err("nobody confirms")
+        .error;
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     eventually_ok("the silence to be noticed", PATIENCE, || async {
         match broker.ping().await {

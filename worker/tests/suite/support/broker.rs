@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use flotilla_core::message::{ItemMessage, Malformed, Report};
 use flotilla_core::ports::broker::{
-    Broker, Depth, Queue, SUSPECT_AFTER, Settle, Subscription, Tag, Topology,
+    Broker, Depth, Queue, SUSPECT_AFTER, Settle, Subscription, Tag, Topology, Unpublished,
 };
 use flotilla_core::shard::Shard;
 use flotilla_core::{BatchId, Error, Pool, Result};
@@ -108,7 +108,7 @@ impl Broker for Watched {
         self.inner.check(topology).await
     }
 
-    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<()> {
+    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<(), Unpublished> {
         self.inner.publish_items(items).await
     }
 
