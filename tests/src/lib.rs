@@ -6,6 +6,8 @@
 //!
 //! Nothing here sleeps for luck: see [`eventually()`].
 
+pub mod chaos;
+pub mod checker;
 pub mod conformance;
 pub mod eventually;
 pub mod http;

@@ -98,6 +98,38 @@ impl Management {
             .expect("a queue can be deleted");
     }
 
+    /// Drops every message of a queue that nobody has.
+    pub async fn purge_queue(&self, name: &str) -> Result<()> {
+        let path = ["queues", &self.vhost, name, "contents"];
+        self.send(Method::DELETE, &path, None).await.map(drop)
+    }
+
+    /// Sets an operator policy over the queues whose names match the pattern: it wins over what they were declared with.
+    pub async fn set_operator_policy(&self, name: &str, pattern: &str, definition: Value) -> Result<()> {
+        let policy = json!({ "pattern": pattern, "definition": definition, "apply-to": "queues" });
+        let path = ["operator-policies", &self.vhost, name];
+        self.send(Method::PUT, &path, Some(policy)).await.map(drop)
+    }
+
+    /// Removes an operator policy; one that does not exist is fine.
+    pub async fn delete_operator_policy(&self, name: &str) -> Result<()> {
+        let path = ["operator-policies", &self.vhost, name];
+        self.send(Method::DELETE, &path, None).await.map(drop)
+    }
+
+    /// How many messages each queue of the vhost holds; `None` for one without statistics yet.
+    pub async fn try_depths(&self) -> Result<Vec<(String, Option<u64>)>> {
+        let Some(answer) = self.get(&["queues", &self.vhost]).await? else {
+            bail!("there is no vhost {}", self.vhost);
+        };
+        let queues = answer.as_array().context("the management API lists queues")?;
+        let depth = |queue: &Value| {
+            let name = queue["name"].as_str().unwrap_or_default().to_owned();
+            (name, queue["messages"].as_u64())
+        };
+        Ok(queues.iter().map(depth).collect())
+    }
+
     /// Closes every client connection to the vhost, as a restart of the broker would.
     ///
     /// Connections appear in the API up to a second after they were made.

@@ -22,6 +22,7 @@ pub struct FlotillaCommand {
     env: BTreeMap<String, String>,
     cwd: Option<PathBuf>,
     stdin: Option<Vec<u8>>,
+    records: Option<PathBuf>,
 }
 
 /// What a process that ended wrote, and how it ended.
@@ -43,6 +44,7 @@ impl FlotillaCommand {
             env: BTreeMap::new(),
             cwd: None,
             stdin: None,
+            records: env::var_os(urls::FOLDER).map(PathBuf::from),
         }
     }
 
@@ -89,6 +91,14 @@ impl FlotillaCommand {
         self
     }
 
+    /// Writes the process down in this folder of servers, whose owner stops it where this process is killed. Otherwise that
+    /// is the folder of the servers that tests share.
+    #[must_use]
+    pub fn recorded_in(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.records = Some(folder.into());
+        self
+    }
+
     /// Starts the process. Its log files go into `folder`.
     ///
     /// # Panics
@@ -128,7 +138,7 @@ impl FlotillaCommand {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         Flotilla {
-            recorded: record(&role, child.id()),
+            recorded: record(self.records.as_deref(), &role, child.id()),
             child,
             status: None,
             name,
@@ -168,7 +178,6 @@ impl FlotillaCommand {
 }
 
 /// Where the tests are killed, the owner of the servers stops their processes too.
-fn record(name: &str, pid: u32) -> Option<Recorded> {
-    let folder = PathBuf::from(env::var_os(urls::FOLDER)?);
-    Recorded::write(&folder, name, pid, Signal::KILL).expect("a process can be recorded")
+fn record(folder: Option<&Path>, name: &str, pid: u32) -> Option<Recorded> {
+    Recorded::write(folder?, name, pid, Signal::KILL).expect("a process can be recorded")
 }

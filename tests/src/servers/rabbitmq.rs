@@ -3,12 +3,14 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::binaries;
 use super::epmd::Epmd;
@@ -67,9 +69,27 @@ impl Engine for RabbitMq {
     /// otherwise the script stays in between. The two arguments are what it would add by itself.
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(["-noinput", "+B", "i"]).current_dir(&self.folder);
+        command.args(["-noinput", "+B", "i"]);
+        self.surround(&mut command);
+        command
+    }
+
+    async fn ready(&self) -> Result<()> {
+        self.greet().await?;
+        Management::new(&self.management_url(), "/")?.ready().await
+    }
+
+    fn url(&self) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}", self.port)
+    }
+}
+
+impl RabbitMq {
+    /// Sets the environment of a program of RabbitMQ.
+    fn surround(&self, command: &mut Command) {
         // Nothing of the caller's environment: variables of a RabbitMQ of theirs would change this one.
         command
+            .current_dir(&self.folder)
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())
             .env("LANG", "C.UTF-8");
@@ -101,20 +121,35 @@ impl Engine for RabbitMq {
             command.env(name, self.folder.join(file));
         }
         command.env("RABBITMQ_LOGS", "-");
-        command
     }
 
-    async fn ready(&self) -> Result<()> {
-        self.greet().await?;
-        Management::new(&self.management_url(), "/")?.ready().await
+    /// Runs `rabbitmqctl` with these arguments, for what the management API can't do.
+    pub async fn control(&self, arguments: &[&str]) -> Result<()> {
+        let tool = self.program.with_file_name("rabbitmqctl");
+        let mut command = Command::new(&tool);
+        command.args(arguments);
+        self.surround(&mut command);
+        // The tool is a node for as long as it runs, and must not listen to other machines either.
+        command.env(
+            "RABBITMQ_CTL_ERL_ARGS",
+            "-kernel inet_dist_use_interface {127,0,0,1}",
+        );
+        let mut command = tokio::process::Command::from(command);
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        let output = timeout(Duration::from_secs(60), command.output())
+            .await
+            .with_context(|| format!("rabbitmqctl {} takes too long", arguments.join(" ")))?;
+        let output = output.with_context(|| format!("starting {}", tool.display()))?;
+        ensure!(
+            output.status.success(),
+            "rabbitmqctl {} failed:\n{}{}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
     }
 
-    fn url(&self) -> String {
-        format!("amqp://guest:guest@127.0.0.1:{}", self.port)
-    }
-}
-
-impl RabbitMq {
     /// The management API, with user and password.
     #[must_use]
     pub fn management_url(&self) -> String {
