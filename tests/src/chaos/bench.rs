@@ -22,8 +22,12 @@ use super::table::Row;
 use crate::checker::{Evidence, Report, Violation, check};
 
 /// How long everything may take to be quiet after the last batch has ended: the live view is written again within seconds,
-/// abandoned uploads are removed, queues run empty.
+/// claims of dead publishers end after half a minute, queues run empty.
 const QUIET: Duration = Duration::from_secs(90);
+/// The same, with abandoned uploads, which are removed after two minutes.
+const CLEAN: Duration = Duration::from_secs(200);
+/// An item is set apart twice at most; then it is given up on, which no innocent item may be.
+const LOSSES: u32 = 2;
 /// How long to wait for the progress at which the next fault is due.
 const PROGRESS: Duration = Duration::from_secs(90);
 
@@ -43,6 +47,8 @@ pub(crate) struct Terms {
     pub(crate) heartbeat: u16,
     /// How long batches may take to end after the last fault.
     pub(crate) patience: Duration,
+    /// Uploads that broke off have to be gone in the end.
+    pub(crate) abandoned: bool,
     pub(crate) size: Size,
 }
 
@@ -108,7 +114,7 @@ impl Bench {
         streamed.context("producers that go on meanwhile")?;
         self.wait_for_ends(skipped, healed + terms.patience).await?;
         let recovery = healed.elapsed();
-        let report = self.settle(skipped, scenario.strict).await?;
+        let report = self.settle(skipped, scenario.strict, terms).await?;
         Ok((report, recovery))
     }
 
@@ -131,10 +137,10 @@ impl Bench {
     }
 
     /// Checks until nothing is wrong. What may lag behind gets some time; what may never be does not.
-    pub(crate) async fn settle(&mut self, skipped: usize, strict: bool) -> Result<Report> {
-        let deadline = Instant::now() + QUIET;
+    pub(crate) async fn settle(&mut self, skipped: usize, strict: bool, terms: Terms) -> Result<Report> {
+        let deadline = Instant::now() + if terms.abandoned { CLEAN } else { QUIET };
         loop {
-            let mut report = check(&self.evidence(skipped, strict).await?);
+            let mut report = check(&self.evidence(skipped, strict, terms).await?);
             report.violations.extend(self.undrained().await?);
             if report.violations.iter().all(may_lag) && !report.is_clean() && Instant::now() < deadline {
                 self.fleet.revive();
@@ -145,7 +151,7 @@ impl Bench {
         }
     }
 
-    async fn evidence(&self, skipped: usize, strict: bool) -> Result<Evidence> {
+    async fn evidence(&self, skipped: usize, strict: bool, terms: Terms) -> Result<Evidence> {
         let gather = Gather {
             rig: &self.rig,
             producer: &self.crowd.producer,
@@ -158,8 +164,9 @@ impl Bench {
         Ok(Evidence {
             batches: gather.evidence(&promises).await?,
             calls,
-            unknown_batches: gather.others(&self.crowd.ids()).await?,
+            unknown_batches: gather.others(&self.crowd.ids(), terms.abandoned).await?,
             no_duplicates: strict,
+            losses: if strict { 0 } else { LOSSES },
         })
     }
 
@@ -237,7 +244,10 @@ async fn wait_for_calls(receiver: &Receiver, fleet: &mut Fleet, due: u64) {
 fn may_lag(violation: &Violation) -> bool {
     match violation {
         Violation::CountsDiffer { place, .. } => *place == "live view",
-        Violation::NotShown { .. } | Violation::NotDrained { .. } | Violation::UnexpectedBatch { .. } => true,
+        Violation::NotShown { .. }
+        | Violation::NotDrained { .. }
+        | Violation::LeftOver { .. }
+        | Violation::UnexpectedBatch { .. } => true,
         _ => false,
     }
 }

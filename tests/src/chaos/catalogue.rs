@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use flotilla_core::crash::POINTS;
+
 use super::fault::{Alarm, At, Fault, Held, Means, Which};
 use super::fleet::Role;
 use super::rig::Engine;
@@ -132,7 +134,7 @@ fn servers(scale: Scale) -> Vec<Scenario> {
             vec![(20, Fault::Alarm(Alarm::Memory, hold))],
         ),
         Scenario::new("disk-alarm", items, vec![(20, Fault::Alarm(Alarm::Disk, hold))]),
-        Scenario::new("locked-tables", items, vec![(20, Fault::Lock(hold))]),
+        Scenario::new("locked-tables", items, vec![(20, Fault::Lock(hold * 3))]),
     ]
 }
 
@@ -250,43 +252,47 @@ fn people(scale: Scale) -> Vec<Scenario> {
     ]
 }
 
-/// Every named point: the process ends there, early and later; and it waits there.
+/// Every named point: the process ends there, early and later; and it waits there. And all of them in one run.
 fn points(scale: Scale) -> Vec<Scenario> {
-    let points = [
-        (Role::Api, "api.upload.chunk", "point-upload-chunk"),
-        (
-            Role::Api,
-            "api.accept.before_commit",
-            "point-accept-before-commit",
-        ),
-        (Role::Api, "api.accept.after_commit", "point-accept-after-commit"),
-        (Role::Api, "publisher.claimed", "point-publisher-claimed"),
-        (Role::Api, "publisher.publishing", "point-publisher-publishing"),
-        (Role::Api, "publisher.confirmed", "point-publisher-confirmed"),
-        (Role::Api, "publisher.marked", "point-publisher-marked"),
-        (Role::Worker, "worker.received", "point-worker-received"),
-        (Role::Worker, "worker.handled", "point-worker-handled"),
-        (Role::Worker, "worker.reported", "point-worker-reported"),
-        (Role::Scheduler, "scheduler.received", "point-scheduler-received"),
-        (
-            Role::Scheduler,
-            "scheduler.committed",
-            "point-scheduler-committed",
-        ),
-        (Role::Scheduler, "scheduler.shown", "point-scheduler-shown"),
+    let names = [
+        "point-upload-chunk",
+        "point-accept-before-commit",
+        "point-accept-after-commit",
+        "point-publisher-claimed",
+        "point-publisher-publishing",
+        "point-publisher-confirmed",
+        "point-publisher-marked",
+        "point-worker-received",
+        "point-worker-handled",
+        "point-worker-reported",
+        "point-scheduler-received",
+        "point-scheduler-committed",
+        "point-scheduler-shown",
     ];
-    points
-        .into_iter()
-        .map(|(role, point, name)| {
-            let at = |at| Fault::Point(role, point, at);
-            let steps = vec![
-                (5, at(At::Abort(1))),
-                (35, at(At::Abort(4))),
-                (65, at(At::Wait(Duration::from_secs(2)))),
-            ];
-            Scenario::new(name, scale.items, steps)
-        })
+    let every = over_the_batch(POINTS.len() as u32, |number| {
+        let point = POINTS[number as usize];
+        Fault::Point(role_at(point), point, At::Abort(1))
+    });
+    let each = POINTS.into_iter().zip(names).map(|(point, name)| {
+        let at = |at| Fault::Point(role_at(point), point, at);
+        let steps = vec![
+            (5, at(At::Abort(1))),
+            (35, at(At::Abort(4))),
+            (65, at(At::Wait(Duration::from_secs(2)))),
+        ];
+        Scenario::new(name, scale.items, steps)
+    });
+    each.chain([Scenario::new("every-point", scale.items, every)])
         .collect()
+}
+
+/// Who comes there.
+fn role_at(point: &str) -> Role {
+    match point.split_once('.') {
+        Some(("worker", _)) => Role::Worker,
+        Some(("scheduler", _)) => Role::Scheduler,
+        _ => Role::Api,
+    }
 }
 
 #[cfg(test)]
@@ -305,6 +311,21 @@ mod tests {
         });
         let names: BTreeSet<&str> = all.iter().map(|scenario| scenario.name).collect();
         assert_eq!(names.len(), all.len());
+    }
+
+    #[test]
+    fn every_point_has_a_scenario_of_its_name() {
+        let all = points(Scale {
+            items: 1_000,
+            hold: Duration::from_secs(1),
+            silence: Duration::from_secs(1),
+            kills: 20,
+        });
+        for (scenario, point) in all.iter().zip(POINTS) {
+            let last = point.rsplit('.').next().unwrap().replace('_', "-");
+            assert!(scenario.name.ends_with(&last), "{} {point}", scenario.name);
+        }
+        assert_eq!(all.len(), POINTS.len() + 1);
     }
 
     #[test]

@@ -24,6 +24,8 @@ use crate::{Flotilla, free_port};
 pub(crate) const NAMES: [&str; 2] = ["embedded-up-killed", "embedded-run-killed"];
 /// How often the process is killed.
 const KILLS: u32 = 6;
+/// An item that a process was killed with is set apart, at most so often before it is given up on.
+const LOSSES: u32 = 2;
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(180);
 const STEP: Duration = Duration::from_millis(10);
@@ -75,6 +77,7 @@ async fn up(items: u32, seed: u64) -> Result<(Report, Duration)> {
     let mut process = start();
     let crowd = Crowd::new(Producer::new(vec![format!("http://{listen}")]));
     let mut rng = StdRng::seed_from_u64(seed);
+    crowd.producer.read("/readyz").await?;
     crowd.submit(crowd.plan(&mut rng, items, 2..=20), &[]).await?;
     let (stop, stopped) = watch::channel(false);
     let killing = async {
@@ -102,6 +105,7 @@ async fn up(items: u32, seed: u64) -> Result<(Report, Duration)> {
     let report = check(&Evidence {
         batches,
         calls: receiver.calls()?,
+        losses: LOSSES,
         ..Evidence::default()
     });
     drop(process);
@@ -151,6 +155,7 @@ async fn evidence(producer: &Producer, promise: Promise) -> Result<BatchEvidence
                 })
                 .collect(),
             api: Some(api),
+            audit: producer.read(&promise.path("/audit")).await?,
             ..Seen::default()
         });
     }
@@ -241,6 +246,7 @@ async fn one_shot(items: u32, seed: u64) -> Result<(Report, Duration)> {
             seen: Some(seen),
         }],
         calls,
+        losses: LOSSES,
         ..Evidence::default()
     });
     Ok((report, recovery))

@@ -32,10 +32,11 @@ impl Gather<'_> {
         Ok(ids.len() - usize::try_from(ended)?)
     }
 
-    /// Batches that are none of these.
-    pub(crate) async fn others(&self, ids: &[String]) -> Result<Vec<String>> {
-        let statement = "SELECT id::text FROM batches WHERE NOT id = ANY($1)";
-        let rows = sql::query(&self.rig.store.url(), statement, &[&uuids(ids)?]).await?;
+    /// Batches that are none of these. Uploads that broke off are removed after two minutes, and dispatch nothing: without
+    /// `abandoned`, they are left out.
+    pub(crate) async fn others(&self, ids: &[String], abandoned: bool) -> Result<Vec<String>> {
+        let statement = "SELECT id::text FROM batches WHERE NOT id = ANY($1) AND (state <> 'open' OR $2)";
+        let rows = sql::query(&self.rig.store.url(), statement, &[&uuids(ids)?, &abandoned]).await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
@@ -50,6 +51,7 @@ impl Gather<'_> {
             seen.live = Some(self.live(&promise.id).await?);
             seen.api = self.producer.read(&promise.path("")).await?;
             seen.api_result = self.producer.read(&promise.path("/result")).await?;
+            seen.audit = self.producer.read(&promise.path("/audit")).await?;
         }
         let evidence = promises.iter().map(|promise| BatchEvidence {
             id: promise.id.clone(),

@@ -46,6 +46,7 @@ impl Matrix {
         let terms = Terms {
             heartbeat: 15,
             patience: Duration::from_secs(240),
+            abandoned: true,
             size: FLEET,
         };
         let wanted =
@@ -103,14 +104,15 @@ pub fn names() -> Vec<(String, String)> {
 /// Where servers or a fleet can't be started, or there is no scenario of a name.
 pub async fn run_slice(scenarios: &[&str], items: u32) -> Result<Vec<Row>> {
     let terms = Terms {
-        heartbeat: 3,
+        heartbeat: 4,
         patience: Duration::from_secs(120),
+        abandoned: false,
         size: Size { workers: 2, ..FLEET },
     };
     let all = catalogue(Scale {
         items,
         hold: Duration::from_secs(3),
-        silence: Duration::from_secs(9),
+        silence: Duration::from_secs(11),
         kills: 8,
     });
     let (mut rows, mut stage) = (Vec::new(), Stage::new(terms));

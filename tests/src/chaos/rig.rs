@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use redis::FromRedisValue;
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::inject::reports::SPY;
 use crate::Management;
 use crate::proxy::{Fault as Network, Proxy};
 use crate::servers::{Folder, Postgres, RabbitMq, Redis, Server};
@@ -33,6 +34,7 @@ pub(crate) struct Rig {
     to_store: Proxy,
     to_live: Proxy,
     env: Vec<(String, String)>,
+    alarmed: bool,
     // The last field: the folder goes when nothing writes to it any more.
     folder: Folder,
 }
@@ -67,6 +69,7 @@ impl Rig {
             to_store,
             to_live,
             env: env.map(|(name, value)| (name.to_owned(), value)).into(),
+            alarmed: false,
             folder,
         })
     }
@@ -175,6 +178,25 @@ impl Rig {
             self.start(engine).await?;
         }
         let () = self.redis(&["CONFIG", "SET", "maxmemory", "0"]).await?;
-        self.management()?.delete_operator_policy("chaos").await
+        if self.alarmed {
+            self.clear_alarms().await?;
+        }
+        let management = self.management()?;
+        management.delete_queue(SPY).await;
+        management.delete_operator_policy("chaos").await
+    }
+
+    /// Raises an alarm of RabbitMQ by this setting. A restart clears it, too.
+    pub(crate) async fn raise_alarm(&mut self, setting: &[&str]) -> Result<()> {
+        self.alarmed = true;
+        self.broker.engine().control(setting).await
+    }
+
+    pub(crate) async fn clear_alarms(&mut self) -> Result<()> {
+        let broker = self.broker.engine();
+        broker.control(&["set_vm_memory_high_watermark", "0.4"]).await?;
+        broker.control(&["set_disk_free_limit", "100MB"]).await?;
+        self.alarmed = false;
+        Ok(())
     }
 }

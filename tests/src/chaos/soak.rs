@@ -82,6 +82,7 @@ impl Soak {
         let terms = Terms {
             heartbeat: 5,
             patience: Duration::from_secs(300),
+            abandoned: true,
             size: Size {
                 apis: 2,
                 workers: 3,
@@ -132,7 +133,7 @@ impl Soak {
             "all batches had {:.1} s to end",
             healed.elapsed().as_secs_f64()
         ));
-        let report = bench.settle(0, false).await?;
+        let report = bench.settle(0, false, terms).await?;
         if !report.is_clean() {
             let folder = bench.keep_logs(&format!("soak-{}", self.seed))?;
             say(&format!("logs: {}", folder.display()));

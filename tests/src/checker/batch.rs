@@ -8,7 +8,7 @@ use super::calls::{Attempt, Calls};
 use super::evidence::{Answer, BatchEvidence, ItemPlan, Outcome, Seen, Tally};
 use super::{Report, Violation, result};
 
-pub(super) fn check(batch: &BatchEvidence, calls: &Calls<'_>, report: &mut Report) {
+pub(super) fn check(batch: &BatchEvidence, calls: &Calls<'_>, losses: u32, report: &mut Report) {
     let items = batch.plan.items.len() as u32;
     report.attempted += u64::from(items);
     let Some(seen) = &batch.seen else {
@@ -30,7 +30,13 @@ pub(super) fn check(batch: &BatchEvidence, calls: &Calls<'_>, report: &mut Repor
             rows,
         });
     }
-    let tally = check_items(batch, seen, calls, report);
+    let tally = check_items(batch, seen, calls, losses, report);
+    if let Some(audit) = seen.audit.as_ref().filter(|audit| audit["adds_up"] != true) {
+        report.violations.push(Violation::Audit {
+            batch: batch.id.clone(),
+            findings: audit["findings"].to_string(),
+        });
+    }
     let ended = matches!(seen.state.as_str(), "completed" | "failed" | "cancelled");
     if !ended {
         report.stuck += 1;
@@ -52,7 +58,13 @@ pub(super) fn check(batch: &BatchEvidence, calls: &Calls<'_>, report: &mut Repor
 }
 
 /// Answers how many rows there are of each kind.
-fn check_items(batch: &BatchEvidence, seen: &Seen, calls: &Calls<'_>, report: &mut Report) -> Tally {
+fn check_items(
+    batch: &BatchEvidence,
+    seen: &Seen,
+    calls: &Calls<'_>,
+    losses: u32,
+    report: &mut Report,
+) -> Tally {
     let mut ends: BTreeMap<u32, u32> = BTreeMap::new();
     let mut tally = Tally::default();
     for outcome in &seen.outcomes {
@@ -72,7 +84,9 @@ fn check_items(batch: &BatchEvidence, seen: &Seen, calls: &Calls<'_>, report: &m
             continue;
         };
         let called = calls.of(&batch.id, outcome.index);
-        report.violations.extend(end(batch, plan, outcome, called));
+        report
+            .violations
+            .extend(end(batch, plan, outcome, called, losses));
     }
     for index in 0..batch.plan.items.len() as u32 {
         match ends.get(&index).copied().unwrap_or(0) {
@@ -96,7 +110,7 @@ fn check_items(batch: &BatchEvidence, seen: &Seen, calls: &Calls<'_>, report: &m
             }),
         }
         if let Some(attempts) = calls.of(&batch.id, index) {
-            report.violations.extend(budget(batch, index, attempts));
+            report.violations.extend(budget(batch, index, attempts, losses));
         }
     }
     report.succeeded += u64::from(tally.succeeded);
@@ -105,10 +119,16 @@ fn check_items(batch: &BatchEvidence, seen: &Seen, calls: &Calls<'_>, report: &m
     tally
 }
 
-/// Attempts are numbered from 1, without a gap, up to what the batch allows.
-fn budget(batch: &BatchEvidence, index: u32, attempts: &BTreeMap<u32, Attempt>) -> Option<Violation> {
+/// Attempts are numbered from 1, up to what the batch allows, without a gap but for those that workers were lost with before
+/// they began.
+fn budget(
+    batch: &BatchEvidence,
+    index: u32,
+    attempts: &BTreeMap<u32, Attempt>,
+    losses: u32,
+) -> Option<Violation> {
     let (&last, _) = attempts.last_key_value()?;
-    let (id, allowed) = (batch.id.clone(), batch.plan.max_attempts);
+    let (id, allowed) = (batch.id.clone(), batch.plan.max_attempts + losses);
     if last > allowed {
         return Some(Violation::OverBudget {
             batch: id,
@@ -117,7 +137,7 @@ fn budget(batch: &BatchEvidence, index: u32, attempts: &BTreeMap<u32, Attempt>) 
             allowed,
         });
     }
-    (attempts.len() as u32 != last).then_some(Violation::AttemptSkipped {
+    (attempts.len() as u32 + losses < last).then_some(Violation::AttemptSkipped {
         batch: id,
         index,
         attempt: last,
@@ -130,19 +150,20 @@ fn end(
     plan: ItemPlan,
     outcome: &Outcome,
     called: Option<&BTreeMap<u32, Attempt>>,
+    losses: u32,
 ) -> Option<Violation> {
-    let (id, index) = (batch.id.clone(), outcome.index);
+    let (id, index, attempt) = (batch.id.clone(), outcome.index, outcome.attempt);
     if outcome.state == "cancelled" && batch.cancelled {
         return None;
     }
-    let (state, attempt) = plan.end(batch.plan.max_attempts);
-    if (outcome.state.as_str(), outcome.attempt) != (state, attempt) {
+    let (state, first) = plan.end(batch.plan.max_attempts);
+    if outcome.state != state || !(first..=first + losses).contains(&attempt) {
         let kind = outcome.error_kind.as_deref().unwrap_or("no error");
         return Some(Violation::WrongEnd {
             batch: id,
             index,
-            expected: format!("{state} with attempt {attempt}"),
-            found: format!("{} with attempt {} ({kind})", outcome.state, outcome.attempt),
+            expected: format!("{state} with attempt {first}"),
+            found: format!("{} with attempt {attempt} ({kind})", outcome.state),
         });
     }
     let answer = called

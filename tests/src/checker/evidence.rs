@@ -15,6 +15,9 @@ pub struct Evidence {
     pub unknown_batches: Vec<String>,
     /// Nothing happened that may call a handler twice for an attempt.
     pub no_duplicates: bool,
+    /// How often an item may have been set apart because workers were lost with it. Each such loss takes a number of an
+    /// attempt, and does not count against what the producer allowed.
+    pub losses: u32,
 }
 
 /// An upload, as the producer meant it.
@@ -52,7 +55,7 @@ impl ItemPlan {
         }
     }
 
-    /// How it has to end, and with which attempt, where its batch is not cancelled.
+    /// How it has to end, and with which attempt, where its batch is not cancelled and no worker was lost with it.
     #[must_use]
     pub fn end(self, max_attempts: u32) -> (&'static str, u32) {
         if self.hopeless {
@@ -135,6 +138,8 @@ pub struct Seen {
     pub api: Option<Value>,
     /// The result that the API answers.
     pub api_result: Option<Value>,
+    /// What Flotilla finds when it counts the rows itself.
+    pub audit: Option<Value>,
 }
 
 /// How many items are where.

@@ -75,7 +75,7 @@ pub fn check(evidence: &Evidence) -> Report {
     let mut report = Report::default();
     let calls = Calls::sort(evidence, &mut report);
     for batch in &evidence.batches {
-        batch::check(batch, &calls, &mut report);
+        batch::check(batch, &calls, evidence.losses, &mut report);
     }
     for id in &evidence.unknown_batches {
         report

@@ -99,6 +99,7 @@ fn clean() -> Evidence {
         live: Some(live.map(|(name, value)| (name.into(), value.into())).into()),
         api: Some(json!({"state": "completed", "counts": counts})),
         api_result: Some(result),
+        audit: Some(json!({"adds_up": true, "findings": []})),
     };
     let calls = (0..10).flat_map(|index| {
         let last = plan.items[index as usize].end(plan.max_attempts).1;
@@ -116,6 +117,7 @@ fn clean() -> Evidence {
         }],
         unknown_batches: Vec::new(),
         no_duplicates: true,
+        losses: 0,
     }
 }
 
@@ -387,6 +389,44 @@ fn a_call_that_nobody_asked_for_is_found() {
 fn a_batch_that_nobody_was_promised_is_found() {
     let kinds = found(|evidence| evidence.unknown_batches.push("b-9".into()));
     assert_eq!(kinds, ["unexpected_batch"]);
+}
+
+#[test]
+fn an_audit_that_finds_something_is_found() {
+    let kinds = found(|evidence| seen(evidence).audit = Some(json!({"adds_up": false, "findings": [{}]})));
+    assert_eq!(kinds, ["audit"]);
+}
+
+/// An item that workers were lost with goes on with the next number, and with as many attempts as it had left.
+#[test]
+fn a_loss_takes_a_number_and_no_attempt() {
+    let shift = |evidence: &mut Evidence, index: u32, by: u32| {
+        for call in evidence.calls.iter_mut().filter(|call| call.index == index) {
+            call.attempt += by;
+        }
+        let batch = seen(evidence);
+        batch.outcomes[index as usize].attempt += by;
+        let attempts = &mut batch.results[0].result["result_summary"]["attempts"];
+        *attempts = json!(attempts.as_u64().unwrap() + u64::from(by));
+        batch.api_result = None;
+    };
+    for (losses, by, index, kind) in [
+        (2, 2, 0, None),
+        (2, 2, 7, None),
+        (2, 3, 0, Some("wrong_end")),
+        (2, 3, 7, Some("over_budget")),
+        (0, 1, 0, Some("wrong_end")),
+        (0, 1, 7, Some("over_budget")),
+    ] {
+        let kinds = found(|evidence| {
+            evidence.losses = losses;
+            shift(evidence, index, by);
+        });
+        match kind {
+            None => assert!(kinds.is_empty(), "{index} {by}: {kinds:?}"),
+            Some(kind) => assert!(kinds.contains(&kind.into()), "{index} {by}: {kinds:?}"),
+        }
+    }
 }
 
 #[test]

@@ -70,6 +70,8 @@ pub enum Violation {
     },
     /// The API answers with another result than the one that is stored.
     ResultDiffers { batch: String },
+    /// Flotilla's own audit finds that a batch does not add up.
+    Audit { batch: String, findings: String },
     /// The live view does not have a batch.
     NotShown { batch: String },
     /// Something is left over of a batch that has ended.

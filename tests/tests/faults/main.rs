@@ -92,6 +92,16 @@ async fn reports_and_commands_may_come_in_any_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_at_any_point_loses_nothing() {
+    holds(&["every-point"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_messages_are_sent_again() {
+    holds(&["delete-all-queues", "purge-work", "purge-reports"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_embedded_process_loses_nothing() {
     holds(&["embedded-up-killed", "embedded-run-killed"]).await;
 }

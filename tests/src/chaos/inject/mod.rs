@@ -2,7 +2,7 @@
 
 mod processes;
 mod queues;
-mod reports;
+pub(super) mod reports;
 mod servers;
 mod steering;
 

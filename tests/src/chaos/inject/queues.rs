@@ -24,7 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 impl Scene<'_> {
     /// Whoever would take the messages away is down meanwhile, so that there is something to lose.
     pub(super) async fn lose(&mut self, held: Held, means: Means) -> Result<()> {
-        let management = self.rig.management()?;
         let consumers = match held {
             Held::Work => self.fleet.of(Role::Worker),
             Held::Reports | Held::Dead => self.fleet.of(Role::Scheduler),
@@ -38,6 +37,15 @@ impl Scene<'_> {
         for &number in &consumers {
             self.fleet.kill(number);
         }
+        let lost = self.lose_held(held, means).await;
+        for &number in &consumers {
+            self.fleet.restart(number, &[]);
+        }
+        lost
+    }
+
+    async fn lose_held(&mut self, held: Held, means: Means) -> Result<()> {
+        let management = self.rig.management()?;
         let queues: Vec<&str> = match held {
             Held::Work => vec![WORK, ISOLATE],
             Held::Reports => REPORTS.to_vec(),
@@ -54,9 +62,6 @@ impl Scene<'_> {
                 Means::Purge => management.purge_queue(queue).await?,
                 Means::Delete => management.delete_queue(queue).await,
             }
-        }
-        for &number in &consumers {
-            self.fleet.restart(number, &[]);
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use super::Scene;
 
 const EXCHANGE: &str = "flotilla.reports.v1";
 const SHARDS: [&str; 2] = ["0", "1"];
-const SPY: &str = "chaos.reports";
+pub(crate) const SPY: &str = "chaos.reports";
 const STEP: Duration = Duration::from_millis(20);
 
 /// A report, and the shard that it is for.
@@ -123,8 +123,9 @@ impl Scene<'_> {
         for report in &seen {
             spy.send(report).await?;
         }
+        spy.remove().await?;
         ensure!(!seen.is_empty(), "there was no report to repeat");
-        spy.remove().await
+        Ok(())
     }
 
     pub(super) async fn shuffle_reports(&mut self, time: Duration) -> Result<()> {
@@ -133,13 +134,14 @@ impl Scene<'_> {
         self.hold(time).await;
         spy.divert(false).await?;
         let mut reports = spy.take().await?;
-        ensure!(!reports.is_empty(), "there was no report to shuffle");
         reports.extend_from_within(..);
         reports.shuffle(self.rng);
         for report in &reports {
             spy.send(report).await?;
         }
-        spy.remove().await
+        spy.remove().await?;
+        ensure!(!reports.is_empty(), "there was no report to shuffle");
+        Ok(())
     }
 
     /// The contrary comes after the truth, which is on the queue when the spy has its copy.
@@ -157,8 +159,9 @@ impl Scene<'_> {
             }
             self.hold(STEP).await;
         }
+        spy.remove().await?;
         ensure!(contradicted > 0, "there was no report to contradict");
-        spy.remove().await
+        Ok(())
     }
 }
 

@@ -54,19 +54,13 @@ impl Scene<'_> {
     }
 
     pub(super) async fn alarm(&mut self, alarm: Alarm, time: Duration) -> Result<()> {
-        let (raise, clear) = match alarm {
-            Alarm::Memory => (
-                ["set_vm_memory_high_watermark", "0"],
-                ["set_vm_memory_high_watermark", "0.4"],
-            ),
-            Alarm::Disk => (
-                ["set_disk_free_limit", "1000000GB"],
-                ["set_disk_free_limit", "100MB"],
-            ),
+        let setting = match alarm {
+            Alarm::Memory => ["set_vm_memory_high_watermark", "0"],
+            Alarm::Disk => ["set_disk_free_limit", "1000000GB"],
         };
-        self.rig.broker.engine().control(&raise).await?;
+        self.rig.raise_alarm(&setting).await?;
         self.hold(time).await;
-        self.rig.broker.engine().control(&clear).await
+        self.rig.clear_alarms().await
     }
 
     /// A session that holds the locks on a connection of its own.
