@@ -226,3 +226,60 @@ async fn a_pause_moves_nothing_on_the_broker() {
     };
     wait_for_traffic(sandbox.management(), &work(), churned).await;
 }
+
+/// A queue that takes no more for a while: what it has is known, and only the rest is left to publish.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_full_queue_has_taken_is_known() {
+    let sandbox = Sandbox::new().await;
+    let (broker, management) = (connect(&sandbox.amqp_url()), sandbox.management());
+    declare(&broker).await;
+    let full = "full";
+    management
+        .set_operator_policy(full, "^flotilla[.]work", serde_json::json!({"max-length": 10}))
+        .await
+        .expect("a policy can be set");
+    // A policy reaches its queues a moment later.
+    let mut published = 0;
+    let mut left = Vec::new();
+    while left.is_empty() {
+        assert!(published < 100_000, "the policy has no effect");
+        let items: Vec<_> = (published..published + 200).map(item).collect();
+        if let Err(unpublished) = broker.publish_items(items).await {
+            assert!(unpublished.error.is_transient(), "{}", unpublished.error);
+            let first = usize::try_from(published).expect("few");
+            left = unpublished
+                .left
+                .into_iter()
+                .map(|position| first + position)
+                .collect();
+        }
+        published += 200;
+    }
+    assert!(left.len() < 200, "some of them were taken: {left:?}");
+    management
+        .delete_operator_policy(full)
+        .await
+        .expect("a policy can be removed");
+    let rest = || {
+        left.iter()
+            .map(|&index| item(ItemIndex::try_from(index).expect("few")))
+    };
+    eventually_ok("the rest to be published", PATIENCE, || async {
+        broker
+            .publish_items(rest().collect())
+            .await
+            .map_err(|unpublished| unpublished.to_string())
+    })
+    .await;
+    let mut work = consume(&broker, u16::MAX).await;
+    let mut seen = std::collections::BTreeMap::<ItemIndex, u32>::new();
+    for _ in 0..published {
+        let delivery = next(&mut work).await;
+        *seen.entry(delivery.message.expect("an item").index).or_default() += 1;
+    }
+    assert!(seen.keys().copied().eq(0..published), "all of them are there");
+    assert!(
+        seen.values().all(|&times| times == 1),
+        "and none was published twice: {seen:?}"
+    );
+}
