@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use flotilla_core::ports::store::{NewBatch, Opened};
 use flotilla_core::{Batch, BatchId, BatchState, Space, crash};
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,10 @@ use crate::app::App;
 use crate::live;
 use crate::problem::{Kind, Problem};
 
+/// What a client sent last may take so long to arrive in the store.
+const LATEST: Duration = Duration::from_secs(10);
+/// Of so many abandoned uploads, those of producers that come back are found.
+const ABANDONED: u32 = 1_000;
 /// How long cleaning up may take where the process is about to end.
 const ABORT_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -131,16 +136,31 @@ impl Upload {
             idempotency_key: self.key.clone(),
             created_at: self.app.deps.clock.now(),
         };
-        // From before the call on: one that fails may have happened.
-        self.space = Some(space);
-        let Opened::Existing(batch) = self.app.deps.store.open_batch(new).await? else {
-            return Ok(None);
-        };
-        self.space = None;
-        if is_upload(&batch) {
-            return Err(in_progress());
+        loop {
+            // From before the call on: one that fails may have happened.
+            self.space = Some(space.clone());
+            let Opened::Existing(batch) = self.app.deps.store.open_batch(new.clone()).await? else {
+                return Ok(None);
+            };
+            self.space = None;
+            if !is_upload(&batch) {
+                return Ok(Some(*batch));
+            }
+            if !self.discard_abandoned(batch.id).await? {
+                return Err(in_progress());
+            }
         }
-        Ok(Some(*batch))
+    }
+
+    /// Removes what a killed process has left of an upload: nobody goes on with it, and its client is here again. True
+    /// where it was that.
+    async fn discard_abandoned(&self, batch: BatchId) -> Result<bool, Problem> {
+        let deps = &self.app.deps;
+        let silence = self.app.config.upload_idle_timeout.saturating_add(LATEST);
+        let silence = SignedDuration::try_from(silence).unwrap_or(SignedDuration::MAX);
+        let idle_since = deps.clock.now().saturating_sub(silence).unwrap_or(Timestamp::MIN);
+        let abandoned = deps.store.abandoned_batches(idle_since, ABANDONED).await?;
+        Ok(abandoned.contains(&batch) && deps.store.discard_batch(batch).await?)
     }
 
     /// Stores a chunk; answers the batch that has the key already, where there is one.

@@ -2,6 +2,9 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use flotilla_core::ports::store::{NewBatch, Opened};
+use flotilla_core::{Clock, Space};
+use jiff::SignedDuration;
 
 use crate::harness::{Answer, Api, Client, JSON, NDJSON, Served};
 
@@ -71,4 +74,27 @@ async fn two_uploads_with_one_key_at_a_time() {
         (202, Some("true"))
     );
     assert_eq!(api.rows(), (1, 3));
+}
+
+/// The process that received it was killed: whoever comes again need not wait until a scheduler has tidied up.
+#[tokio::test]
+async fn an_upload_that_nobody_goes_on_with_is_in_nobodys_way() {
+    let api = Api::new().await;
+    let silent_for = |seconds| NewBatch {
+        id: api.deps.ids.batch(),
+        space: Space::default(),
+        idempotency_key: Some(format!("silent for {seconds}")),
+        created_at: api.deps.clock.now() - SignedDuration::from_secs(seconds),
+    };
+    for (seconds, status) in [(20, 409), (60, 202)] {
+        let left = silent_for(seconds);
+        let key = left.idempotency_key.clone().unwrap();
+        assert_eq!(api.deps.store.open_batch(left).await.unwrap(), Opened::New);
+        let again = post(&api, "?job_type=echo", NDJSON, &key, "1\n2\n").await;
+        assert_eq!(
+            (again.status, again.header("idempotency-replayed")),
+            (status, None)
+        );
+    }
+    assert_eq!(api.rows(), (2, 2));
 }
