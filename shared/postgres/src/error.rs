@@ -132,7 +132,11 @@ fn network_error(error: &tokio_postgres::Error) -> Option<&io::Error> {
 fn meaning_of_code(code: &str) -> (ErrorKind, &'static str) {
     use ErrorKind::{Conflict, Corrupt, Misconfigured, Unavailable};
     match code {
-        "53100" => (Unavailable, "the server's disk is full: make room"),
+        "53100" => (
+            Unavailable,
+            "the server's disk is full: make room, and it goes on by itself",
+        ),
+        "53200" => (Unavailable, "the server is out of memory"),
         "53300" => (
             Unavailable,
             "the server has no connection left: raise its max_connections or lower the pool size",
@@ -201,6 +205,9 @@ mod tests {
         for (code, kind) in [
             ("40P01", ErrorKind::Unavailable),
             ("53100", ErrorKind::Unavailable),
+            ("53200", ErrorKind::Unavailable),
+            ("53300", ErrorKind::Unavailable),
+            ("58030", ErrorKind::Unavailable),
             ("57P01", ErrorKind::Unavailable),
             ("57014", ErrorKind::Unavailable),
             ("08006", ErrorKind::Unavailable),

@@ -1,6 +1,7 @@
 //! From the schema of the first version, with data in it, to that of this one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use flotilla_core::batch::{BatchState, Start};
 use flotilla_core::command::Selection;
@@ -15,10 +16,11 @@ use flotilla_tests::Sandbox;
 use flotilla_tests::conformance::store::Fixture;
 use flotilla_tests::conformance::store::fixture::somebody;
 use flotilla_tests::conformance::store::samples::{indexes, nth, success, successes};
+use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::locks::session;
+use super::locks::{session, waiting};
 use super::open;
 
 const V1: &str = include_str!("../../../../shared/postgres/migrations/V1__batches.sql");
@@ -57,6 +59,48 @@ async fn first_version(sandbox: &Sandbox) -> Client {
     client.batch_execute(DATA).await.expect("there is data");
     client.batch_execute("COMMIT").await.expect("commits");
     client
+}
+
+/// A table that somebody reads for long is not waited for in front of everybody else: processes of the previous version
+/// go on reading and writing until the migration gets its turn, and afterwards.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_lets_others_pass_while_it_waits() {
+    let sandbox = Sandbox::new().await;
+    let previous = first_version(&sandbox).await;
+    let (report, server) = (session(&sandbox).await, sandbox.postgres_url());
+    report
+        .batch_execute("SELECT count(*) FROM batches")
+        .await
+        .expect("a long transaction begins");
+    let migrating = async {
+        let store = open(&server, &PostgresOptions::default());
+        store.migrate().await.expect("migrates in the end");
+        store.ping().await.expect("the schema fits");
+    };
+    let working = async {
+        waiting(&sandbox, 1).await;
+        let began = Instant::now();
+        // More than once the time for which the migration waits.
+        while began.elapsed() < Duration::from_secs(4) {
+            let asked = Instant::now();
+            previous
+                .batch_execute(
+                    "UPDATE batch_counters SET version = version + 1; SELECT count(*) FROM batches;
+                     UPDATE batches SET name = name",
+                )
+                .await
+                .expect("the previous version still works");
+            let took = asked.elapsed();
+            assert!(took < Duration::from_secs(3), "it stood still for {took:?}");
+            sleep(Duration::from_millis(50)).await;
+        }
+        report.batch_execute("COMMIT").await.expect("commits");
+    };
+    tokio::join!(migrating, working);
+    previous
+        .batch_execute(END)
+        .await
+        .expect("the previous version still works");
 }
 
 async fn upgraded() -> (Fixture, Client) {

@@ -7,7 +7,7 @@ use flotilla_postgres::PostgresOptions;
 use flotilla_tests::Sandbox;
 use tokio::task::JoinSet;
 
-use super::open;
+use super::{fixture, open};
 
 #[tokio::test]
 async fn a_missing_schema_says_what_to_do() {
@@ -29,19 +29,70 @@ async fn a_missing_schema_says_what_to_do() {
     }
 }
 
+/// What a later version would note in the history of the schema.
+async fn migrated_by_a_later_version(sandbox: &Sandbox, name: &str) {
+    sandbox
+        .sql(
+            "INSERT INTO flotilla_schema_history
+             SELECT max(version) + 1, $1, max(applied_on), '1' FROM flotilla_schema_history",
+            &[&name],
+        )
+        .await;
+}
+
+/// While a fleet is upgraded, processes of both versions work on the later schema; one of the earlier version may start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_later_version_that_only_added_is_worked_with() {
+    let (t, sandbox) = fixture(PostgresOptions::default()).await;
+    let id = t.dispatched(3).await;
+    migrated_by_a_later_version(&sandbox, "more").await;
+    for store in [
+        &*t.store,
+        &open(&sandbox.postgres_url(), &PostgresOptions::default()) as &dyn Store,
+    ] {
+        store.ping().await.expect("the schema has what it needs");
+        store.migrate().await.expect("there is nothing to do");
+    }
+    t.finish(id).await;
+    let newest = "SELECT name FROM flotilla_schema_history ORDER BY version DESC LIMIT 1";
+    assert_eq!(sandbox.sql(newest, &[]).await[0].get::<_, String>(0), "more");
+}
+
 #[tokio::test]
-async fn another_version_is_refused() {
+async fn a_later_version_that_broke_with_this_one_is_refused() {
     let sandbox = Sandbox::new().await;
     let store = open(&sandbox.postgres_url(), &PostgresOptions::default());
     store.migrate().await.expect("migrates");
-    store.ping().await.expect("the schema fits");
+    migrated_by_a_later_version(&sandbox, "breaking_everything").await;
+    store.migrate().await.expect("there is nothing to do");
+    let error = store
+        .ping()
+        .await
+        .expect_err("it is not the schema of this program");
+    assert_eq!(error.kind(), ErrorKind::Misconfigured, "{}", error.chain());
+    assert!(
+        error.chain().contains("use the version of Flotilla that made it"),
+        "{}",
+        error.chain()
+    );
+}
+
+#[tokio::test]
+async fn a_schema_of_somebody_else_is_refused() {
+    let sandbox = Sandbox::new().await;
+    let store = open(&sandbox.postgres_url(), &PostgresOptions::default());
+    store.migrate().await.expect("migrates");
     sandbox
-        .sql("UPDATE flotilla_schema_history SET version = 9999 WHERE version = (SELECT max(version) FROM flotilla_schema_history)", &[])
+        .sql(
+            "UPDATE flotilla_schema_history SET checksum = '1' WHERE version = 1",
+            &[],
+        )
         .await;
-    for refused in [store.ping().await, store.migrate().await] {
-        let error = refused.expect_err("a newer program made this schema");
-        assert_eq!(error.kind(), ErrorKind::Misconfigured, "{}", error.chain());
-    }
+    let error = store
+        .migrate()
+        .await
+        .expect_err("the first migration was another one");
+    assert_eq!(error.kind(), ErrorKind::Misconfigured, "{}", error.chain());
 }
 
 /// As when a fleet starts: each process migrates, one does the work, the others wait for it.
