@@ -96,7 +96,7 @@ impl RabbitMq {
         // Erlang keeps its cookie there.
         command.env("HOME", &self.folder);
         command.env("RABBITMQ_ALLOW_INPUT", "1");
-        command.env("RABBITMQ_NODENAME", format!("flotilla-{}@localhost", self.port));
+        command.env("RABBITMQ_NODENAME", self.node());
         command.env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1");
         command.env("RABBITMQ_NODE_PORT", self.port.to_string());
         command.env("RABBITMQ_DIST_PORT", self.distribution_port.to_string());
@@ -154,6 +154,31 @@ impl RabbitMq {
     #[must_use]
     pub fn management_url(&self) -> String {
         format!("http://guest:guest@127.0.0.1:{}", self.management_port)
+    }
+
+    /// Raises the memory alarm, or ends it: while it is on, the server takes nothing from those who publish.
+    pub async fn alarm(&self, on: bool) -> Result<()> {
+        let watermark = if on { "0" } else { "0.4" };
+        let mut command = tokio::process::Command::new(self.program.with_file_name("rabbitmqctl"));
+        command
+            .args(["-n", &self.node(), "set_vm_memory_high_watermark", watermark])
+            .current_dir(&self.folder)
+            .env_clear()
+            .env("PATH", env::var_os("PATH").unwrap_or_default())
+            .env("LANG", "C.UTF-8")
+            .env("HOME", &self.folder)
+            .env("ERL_EPMD_PORT", self.epmd.port.to_string())
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+            .env("RABBITMQ_CONF_ENV_FILE", self.folder.join("rabbitmq-env.conf"))
+            .kill_on_drop(true);
+        let output = command.output().await.context("starting rabbitmqctl")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "rabbitmqctl: {said}");
+        Ok(())
+    }
+
+    fn node(&self) -> String {
+        format!("flotilla-{}@localhost", self.port)
     }
 
     fn configure(&self) -> Result<()> {
