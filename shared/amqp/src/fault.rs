@@ -14,6 +14,7 @@ const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
 const PRECONDITION_FAILED: u16 = 406;
 const NOT_ALLOWED: u16 = 530;
+const INTERNAL_ERROR: u16 = 541;
 
 /// Why there is no connection. Unlike an [`Error`] it can be told to many callers.
 #[derive(Debug, Clone)]
@@ -97,6 +98,12 @@ impl Fault {
             "{address} did not complete the AMQP handshake within {waited:?}. Is it an AMQP port, and is the server healthy?"
         ))
     }
+}
+
+/// True where the broker stumbled over itself: it closes the connection, and the same call may well succeed on the next
+/// one. 3.10.8 answers so to whoever declares a quorum queue at the moment at which its predecessor of the same name goes.
+pub(crate) fn is_stumble(error: &lapin::Error) -> bool {
+    matches!(error.kind(), Lapin::ProtocolError(refusal) if refusal.get_id() == INTERNAL_ERROR)
 }
 
 /// A call on a channel failed. `what` names the object ("queue x"), `doing` the attempt ("declare").
@@ -190,6 +197,14 @@ mod tests {
             );
             assert!(!shown.contains("secret"), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_stumble_of_the_broker_passes() {
+        let stumble = || protocol(541, "INTERNAL_ERROR");
+        assert!(is_stumble(&stumble()));
+        assert!(explain(&address(), "declare", "queue q", stumble()).is_transient());
+        assert!(!is_stumble(&protocol(406, "PRECONDITION_FAILED")));
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod broker;
 mod channels;
 #[cfg(test)]
 mod contract;
+mod control;
 mod fault;
 mod feed;
 mod link;

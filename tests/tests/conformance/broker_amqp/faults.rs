@@ -9,7 +9,7 @@ use flotilla_core::message::ItemMessage;
 use flotilla_core::ports::Broker;
 use flotilla_core::ports::broker::Subscription;
 use flotilla_tests::conformance::broker::fixture::{
-    PATIENCE, consume, declare, item, next, publish, take, wait_for_depth, wait_for_ready, work,
+    PATIENCE, consume, declare, isolation, item, next, publish, take, wait_for_depth, wait_for_ready, work,
 };
 use flotilla_tests::{Management, Sandbox, eventually, eventually_ok};
 
@@ -108,6 +108,46 @@ async fn a_deleted_queue_is_consumed_again() {
     recover(&broker, &mut worker).await;
     sandbox.management().delete_queue(&work().to_string()).await;
     recover(&broker, &mut worker).await;
+}
+
+/// A quorum queue takes a moment to go, and RabbitMQ stumbles over a declaration of the same name meanwhile.
+#[tokio::test]
+async fn a_queue_can_be_declared_while_its_predecessor_goes() {
+    let sandbox = Sandbox::new().await;
+    let broker = connect(&sandbox.amqp_url());
+    declare(&broker).await;
+    for _ in 0..15 {
+        sandbox.management().delete_queue(&work().to_string()).await;
+        declare(&broker).await;
+    }
+    publish_stubbornly(&broker, 0..1).await;
+}
+
+/// What can't be routed comes back within the confirms of its call, at whichever of them; it fails that call, and none
+/// of those that share the connection.
+#[tokio::test]
+async fn an_item_without_a_queue_fails_its_call_and_no_other() {
+    let sandbox = Sandbox::new().await;
+    let broker = connect(&sandbox.amqp_url());
+    declare(&broker).await;
+    sandbox.management().delete_queue(&isolation().to_string()).await;
+    for round in 0..5 {
+        let all = (0..8).map(|call| {
+            let items = (0..300).map(item).map(|item| ItemMessage {
+                isolated: call == 3 && item.index == 100 + round,
+                ..item
+            });
+            broker.publish_items(items.collect())
+        });
+        for (call, published) in futures_util::future::join_all(all).await.into_iter().enumerate() {
+            if call == 3 {
+                let error = published.expect_err("one of them has no queue");
+                assert!(error.to_string().contains("isolate.default"), "{error}");
+            } else {
+                published.expect("all of them have a queue");
+            }
+        }
+    }
 }
 
 /// Declares the queues again; the subscription goes on.
