@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flotilla_core::ports::progress::Scope;
-use flotilla_core::snapshot::Event;
+use flotilla_core::ports::progress::{Heard, Scope};
 use flotilla_core::{BatchId, BatchState, Result};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -33,7 +32,7 @@ pub struct Cancellations {
     deps: Deps,
     running: RunningItems,
     grace: Duration,
-    events: Option<BoxStream<'static, Event>>,
+    events: Option<BoxStream<'static, Heard>>,
     waiting: bool,
 }
 
@@ -113,9 +112,10 @@ impl Task for Cancellations {
     async fn wake(&mut self) {
         sleep(REST).await;
         if let Some(events) = &mut self.events {
-            while let Some(event) = events.next().await {
-                if event.state == BatchState::Cancelling {
-                    return;
+            while let Some(heard) = events.next().await {
+                match heard {
+                    Heard::Event(event) if event.state != BatchState::Cancelling => {}
+                    Heard::Event(_) | Heard::Missed => return,
                 }
             }
             self.events = None;

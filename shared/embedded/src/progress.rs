@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::ports::Progress;
-use flotilla_core::ports::progress::Scope;
+use flotilla_core::ports::progress::{Heard, Scope};
 use flotilla_core::snapshot::{Event, Snapshot, Steering};
 use flotilla_core::worker::WorkerStatus;
 use flotilla_core::{BatchId, Clock, Result, Space};
@@ -84,15 +84,12 @@ impl Progress for EmbeddedProgress {
         Ok(self.board().active(space))
     }
 
-    async fn subscribe(&self, scope: Scope) -> Result<BoxStream<'static, Event>> {
+    async fn subscribe(&self, scope: Scope) -> Result<BoxStream<'static, Heard>> {
         let events = BroadcastStream::new(self.events.subscribe());
         let wanted = events.filter_map(move |event| {
-            // An error says how many events were missed, which is allowed.
-            let event = event.ok().filter(|event| match &scope {
-                Scope::All => true,
-                Scope::Space(space) => event.space == *space,
-            });
-            std::future::ready(event)
+            // An error says how many events were missed, of whichever space.
+            let heard = event.map_or(Some(Heard::Missed), |event| scope.heard(event));
+            std::future::ready(heard)
         });
         Ok(wanted.boxed())
     }

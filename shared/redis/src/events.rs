@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flotilla_core::Tasks;
-use flotilla_core::ports::progress::Scope;
+use flotilla_core::ports::progress::{Heard, Scope};
 use flotilla_core::snapshot::Event;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -30,7 +30,8 @@ pub(crate) struct Events {
     keys: Keys,
     tasks: Tasks,
     state: watch::Sender<State>,
-    events: broadcast::Sender<Event>,
+    /// Without an event: some may be lost.
+    events: broadcast::Sender<Option<Event>>,
     listening: Mutex<Option<JoinHandle<Option<()>>>>,
 }
 
@@ -55,19 +56,17 @@ impl Events {
     }
 
     /// Events from now on: when this returns, the server sends them.
-    pub(crate) async fn subscribe(self: Arc<Self>, scope: Scope) -> RedisResult<BoxStream<'static, Event>> {
+    pub(crate) async fn subscribe(self: Arc<Self>, scope: Scope) -> RedisResult<BoxStream<'static, Heard>> {
         let events = BroadcastStream::new(self.events.subscribe());
         self.start();
         self.live().await?;
         let stream = events.filter_map(move |event| {
             // The listener goes on for as long as there is a stream, whatever becomes of the adapter.
             let _listener = &self;
-            // An error says how many events were missed, which is allowed.
-            let wanted = event.ok().filter(|event| match &scope {
-                Scope::All => true,
-                Scope::Space(space) => event.space == *space,
-            });
-            std::future::ready(wanted)
+            // An error says how many events were missed, of whichever space; without one, it was the listener that did.
+            let heard = event.ok().flatten();
+            let heard = heard.map_or(Some(Heard::Missed), |event| scope.heard(event));
+            std::future::ready(heard)
         });
         Ok(stream.boxed())
     }

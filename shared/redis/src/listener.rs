@@ -32,15 +32,16 @@ pub(crate) struct Listener {
     pub(crate) backoff: Arc<Backoff>,
     pub(crate) keys: Keys,
     pub(crate) state: watch::Sender<State>,
-    pub(crate) events: broadcast::Sender<Event>,
+    /// Without an event: some may be lost.
+    pub(crate) events: broadcast::Sender<Option<Event>>,
 }
 
 impl Listener {
     /// Never ends on its own.
     pub(crate) async fn run(self) {
-        let mut failures = 0_u32;
+        let (mut failures, mut missed) = (0_u32, false);
         loop {
-            let (lost, was_live) = match self.listen().await {
+            let (lost, was_live) = match self.listen(missed).await {
                 Ok(lost) => (lost, true),
                 Err(refused) => (refused, false),
             };
@@ -49,18 +50,23 @@ impl Listener {
                 tracing::info!(error = %lost, "the connection for events is lost; making a new one");
             }
             self.state.send_replace(State::Down(lost));
+            // What is sent until there is another connection, nobody here hears.
+            missed = true;
             sleep(self.backoff.pause(failures)).await;
         }
     }
 
     /// One connection: why it could not be made, or why it ended.
-    async fn listen(&self) -> RedisResult<RedisError> {
+    async fn listen(&self, missed: bool) -> RedisResult<RedisError> {
         let connecting = self.client.get_async_pubsub();
         let connected = timeout(self.options.connect, connecting).await;
         let mut connection = connected.unwrap_or_else(|_| Err(silence(self.options.connect)))?;
         let subscribing = connection.psubscribe(self.keys.all_events());
         let subscribed = timeout(self.options.response, subscribing).await;
         subscribed.unwrap_or_else(|_| Err(silence(self.options.response)))?;
+        if missed {
+            let _ = self.events.send(None);
+        }
         self.state.send_replace(State::Live);
         let (mut sink, mut messages) = connection.split();
         loop {
@@ -94,7 +100,7 @@ impl Listener {
         match (event, space) {
             (Ok(event), Some(space)) if event.space == space => {
                 // An error means that nobody is subscribed.
-                let _ = self.events.send(event);
+                let _ = self.events.send(Some(event));
             }
             _ => tracing::debug!(
                 channel = message.get_channel_name(),

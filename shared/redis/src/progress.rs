@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::ports::Progress;
-use flotilla_core::ports::progress::{KEEP_FINAL, Scope};
-use flotilla_core::snapshot::{Event, Snapshot, Steering};
+use flotilla_core::ports::progress::{Heard, KEEP_FINAL, Scope};
+use flotilla_core::snapshot::{Snapshot, Steering};
 use flotilla_core::worker::WorkerStatus;
 use flotilla_core::{BatchId, Error, Result, Shutdown, Space, Tasks, WorkerId};
 use futures_util::stream::BoxStream;
@@ -205,7 +205,7 @@ impl Progress for RedisProgress {
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
-    async fn subscribe(&self, scope: Scope) -> Result<BoxStream<'static, Event>> {
+    async fn subscribe(&self, scope: Scope) -> Result<BoxStream<'static, Heard>> {
         let subscribed = Arc::clone(&self.events).subscribe(scope).await;
         subscribed.map_err(|error| self.failed("subscribe to events", &error))
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use flotilla_core::BatchId;
 use flotilla_core::ports::Progress;
-use flotilla_core::ports::progress::Scope;
+use flotilla_core::ports::progress::{Heard, Scope};
 use flotilla_core::snapshot::Steering;
 use futures_util::StreamExt;
 use tokio::sync::{Notify, watch};
@@ -89,7 +89,12 @@ impl Helm {
             loop {
                 match self.progress.subscribe(Scope::All).await {
                     Ok(mut events) => {
-                        while let Some(event) = events.next().await {
+                        while let Some(heard) = events.next().await {
+                            let Heard::Event(event) = heard else {
+                                let known = self.table().stale(Duration::ZERO, Instant::now());
+                                self.ask(&known).await;
+                                continue;
+                            };
                             let steering = event.steering();
                             let new =
                                 self.table()

@@ -32,8 +32,8 @@ pub trait Progress: Send + Sync {
     async fn active(&self, space: &Space) -> Result<Vec<BatchId>>;
 
     /// Events from now on. Some may be lost: whoever needs certainty also polls. A subscriber that falls behind misses
-    /// events rather than holding anybody up. The stream goes on over reconnections.
-    async fn subscribe(&self, scope: Scope) -> Result<BoxStream<'static, Event>>;
+    /// events rather than holding anybody up, and [hears of that](Heard::Missed). The stream goes on over reconnections.
+    async fn subscribe(&self, scope: Scope) -> Result<BoxStream<'static, Heard>>;
 
     /// Notes what a worker said; it is forgotten after `ttl`.
     async fn heartbeat(&self, worker: &WorkerStatus, ttl: Duration) -> Result<()>;
@@ -45,6 +45,16 @@ pub trait Progress: Send + Sync {
     async fn ping(&self) -> Result<()>;
 }
 
+/// What a subscriber hears.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    /// A batch changed.
+    Event(Event),
+    /// Events got lost: the subscriber was too slow, or there was no connection for a while. What it knows may be out of
+    /// date until it reads again.
+    Missed,
+}
+
 /// Whose events to get.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
@@ -52,6 +62,17 @@ pub enum Scope {
     Space(Space),
     /// Of everybody: for services, never for clients.
     All,
+}
+
+impl Scope {
+    /// What a subscriber with this scope hears of `event`.
+    #[must_use]
+    pub fn heard(&self, event: Event) -> Option<Heard> {
+        match self {
+            Self::Space(space) if event.space != *space => None,
+            Self::Space(_) | Self::All => Some(Heard::Event(event)),
+        }
+    }
 }
 
 /// How long a snapshot is kept after its batch ended.

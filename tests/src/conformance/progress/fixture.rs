@@ -7,7 +7,7 @@ use std::time::Duration;
 use flotilla_core::batch::Counts;
 use flotilla_core::pace::Eta;
 use flotilla_core::ports::Progress;
-use flotilla_core::ports::progress::Scope;
+use flotilla_core::ports::progress::{Heard, Scope};
 use flotilla_core::snapshot::{Event, Snapshot, Steering};
 use flotilla_core::worker::{Doing, Holding, Running, WorkerStatus};
 use flotilla_core::{BatchId, BatchState, Ids, Space, SystemClock, WorkerId};
@@ -76,7 +76,7 @@ impl Fixture {
     }
 
     /// Subscribes on the handle that does not write.
-    pub async fn subscribe(&self, scope: Scope) -> BoxStream<'static, Event> {
+    pub async fn subscribe(&self, scope: Scope) -> BoxStream<'static, Heard> {
         self.reader
             .subscribe(scope)
             .await
@@ -174,7 +174,15 @@ pub fn at(seconds: i64) -> Timestamp {
 }
 
 /// The next event.
-pub async fn next(events: &mut BoxStream<'static, Event>) -> Event {
-    let event = timeout(SOON, events.next()).await.expect("an event arrives soon");
-    event.expect("a subscription does not end")
+pub async fn next(events: &mut BoxStream<'static, Heard>) -> Event {
+    let next = async {
+        loop {
+            match events.next().await.expect("a subscription does not end") {
+                Heard::Event(event) => return event,
+                // It may be about anything.
+                Heard::Missed => {}
+            }
+        }
+    };
+    timeout(SOON, next).await.expect("an event arrives soon")
 }

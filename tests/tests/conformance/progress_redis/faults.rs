@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flotilla_core::ports::Progress;
-use flotilla_core::ports::progress::Scope;
+use flotilla_core::ports::progress::{Heard, Scope};
 use flotilla_core::{BatchState, ErrorKind};
 use flotilla_tests::conformance::progress::fixture::{SOON, ended, next, running, version, worker};
 use flotilla_tests::{eventually, eventually_ok};
@@ -185,7 +185,7 @@ async fn prefixes_keep_deployments_apart() {
     let first = timeout(SOON, heard.next()).await.unwrap();
     assert_eq!(
         first,
-        Some(newer.event()),
+        Some(Heard::Event(newer.event())),
         "the other deployment's event did not come"
     );
     let names: Vec<String> = redis.admin("KEYS *").await;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flotilla_core::batch::Counts;
 use flotilla_core::ports::Progress;
-use flotilla_core::ports::progress::Scope;
-use flotilla_core::snapshot::{Event, Snapshot, Steering};
+use flotilla_core::ports::progress::{Heard, Scope};
+use flotilla_core::snapshot::{Snapshot, Steering};
 use flotilla_core::worker::WorkerStatus;
 use flotilla_core::{BatchId, BatchState, Clock, Result, Space, SystemClock};
 use flotilla_embedded::progress::EmbeddedProgress;
@@ -90,7 +90,7 @@ impl Progress for Board {
         self.inner.active(space).await
     }
 
-    async fn subscribe(&self, scope: Scope) -> Result<BoxStream<'static, Event>> {
+    async fn subscribe(&self, scope: Scope) -> Result<BoxStream<'static, Heard>> {
         let loses = Arc::clone(&self.loses_events);
         let events = self.inner.subscribe(scope).await?;
         let kept = events.filter(move |_| std::future::ready(!loses.load(Ordering::SeqCst)));
