@@ -24,6 +24,9 @@ pub(crate) struct Readiness {
     status: &'static str,
     /// The engines.
     checks: Vec<Check>,
+    /// Messages that nobody understands, of another version for example, and which wait for a person in the queue
+    /// `flotilla.parked.v1`. Null where the broker can't be asked.
+    parked: Option<u32>,
 }
 
 /// How an engine is.
@@ -74,10 +77,15 @@ pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readines
         .broker
         .as_ref()
         .map(|broker| Check::of("broker", broker.ping()));
-    let (store, progress, broker) = tokio::join!(
+    let parked = async {
+        let broker = deps.broker.as_ref()?;
+        timeout(PATIENCE, broker.parked()).await.ok()?.ok()
+    };
+    let (store, progress, broker, parked) = tokio::join!(
         Check::of("store", deps.store.ping()),
         Check::of("progress", deps.progress.ping()),
         OptionFuture::from(broker),
+        parked,
     );
     let usable = store.ok;
     let checks: Vec<Check> = [store, progress].into_iter().chain(broker).collect();
@@ -90,5 +98,10 @@ pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readines
     } else {
         (StatusCode::OK, "degraded")
     };
-    (code, Json(Readiness { status, checks }))
+    let readiness = Readiness {
+        status,
+        checks,
+        parked,
+    };
+    (code, Json(readiness))
 }

@@ -14,7 +14,7 @@ async fn probes_tell_how_it_is() {
     let check = |name| json!({"name": name, "ok": true, "error": null});
     assert_eq!(
         ready.json,
-        json!({"status": "ready", "checks": [check("store"), check("progress")]})
+        json!({"status": "ready", "checks": [check("store"), check("progress")], "parked": null})
     );
     api.deps.tasks.shutdown().drain();
     let stopping = api.get("/readyz").await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::message::{ItemMessage, Report};
-use flotilla_core::ports::broker::{Broker, Depth, Queue, Subscription, Topology, Unpublished};
+use flotilla_core::ports::broker::{Broker, Depth, PARKED, Queue, Subscription, Topology, Unpublished};
 use flotilla_core::shard::Shard;
 use flotilla_core::{Error, Pool, Result, Shutdown, Tasks};
 use url::Url;
@@ -133,6 +133,10 @@ impl Broker for AmqpBroker {
 
     async fn depth(&self, queue: &Queue) -> Result<Depth> {
         self.control.call(Call::Inspect(&queue.to_string())).await
+    }
+
+    async fn parked(&self) -> Result<u32> {
+        Ok(self.control.call(Call::Inspect(PARKED)).await?.ready)
     }
 
     fn is_volatile(&self) -> bool {

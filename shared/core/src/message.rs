@@ -93,9 +93,9 @@ impl ItemMessage {
         }
         let version: u32 = parsed(header::VERSION, get(header::VERSION))?;
         if version != VERSION {
-            return Err(Malformed(format!(
-                "contract version {version}, this program speaks {VERSION}"
-            )));
+            let known = |name| short(get(name).as_deref());
+            let item = format!("item {}:{}", known(header::BATCH), known(header::INDEX));
+            return Err(Malformed::of_version(version, &item));
         }
         Ok(Self {
             batch: parsed(header::BATCH, get(header::BATCH))?,
@@ -154,6 +154,15 @@ pub mod header {
 #[error("malformed message: {0}")]
 pub struct Malformed(pub String);
 
+impl Malformed {
+    /// A message of another version, and what it is about, for the person who has to find out who sent it.
+    fn of_version(version: u32, about: &str) -> Self {
+        Self(format!(
+            "{about} has contract version {version}, and this program speaks {VERSION}"
+        ))
+    }
+}
+
 /// What a worker publishes to a report queue: outcomes of one shard, or a heartbeat, which goes to shard 0. JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -205,21 +214,54 @@ impl Report {
     /// # Errors
     /// Where it is no report, or one of another version.
     pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
-        #[derive(Deserialize)]
-        struct Versioned {
-            v: u32,
-        }
         let malformed = |error: serde_json::Error| Malformed(format!("not a report: {error}"));
         match serde_json::from_slice::<Self>(body) {
             Ok(report) if report.v == VERSION => Ok(report),
             // Another version may well have another shape: say that first.
             other => match serde_json::from_slice::<Versioned>(body) {
-                Ok(Versioned { v }) if v != VERSION => Err(Malformed(format!(
-                    "contract version {v}, this program speaks {VERSION}"
-                ))),
+                Ok(other) if other.v != VERSION => Err(Malformed::of_version(other.v, &other.about())),
                 _ => other.map_err(malformed),
             },
         }
+    }
+}
+
+/// A name that somebody else wrote, for a log line.
+fn short(text: Option<&str>) -> String {
+    text.unwrap_or("?").chars().take(64).collect()
+}
+
+/// As much of a report as every version is likely to have.
+#[derive(Deserialize)]
+struct Versioned {
+    v: u32,
+    #[serde(default)]
+    worker: serde_json::Value,
+    #[serde(default)]
+    items: serde_json::Value,
+}
+
+impl Versioned {
+    /// Items that are named at most.
+    const NAMED: usize = 3;
+
+    /// Whose report it is, and about which items.
+    fn about(&self) -> String {
+        let items = self.items.as_array().map_or(&[][..], Vec::as_slice);
+        let named = items.iter().take(Self::NAMED).map(|item| {
+            format!(
+                " {}:{}",
+                short(item["batch"].as_str()),
+                item["index"].as_u64().unwrap_or(0)
+            )
+        });
+        let more = if items.len() > Self::NAMED { " …" } else { "" };
+        let worker = short(self.worker.as_str());
+        let named: String = named.collect();
+        format!(
+            "a report of worker {worker} about {} items{named}{more}",
+            items.len()
+        )
     }
 }
 
@@ -361,7 +403,11 @@ mod tests {
         headers.insert(header::EPOCH, "last".into());
         assert!(read(&headers, "{}").contains("flotilla-epoch has the value \"last\""));
         headers.insert(header::VERSION, "2".into());
-        assert!(read(&headers, "{}").contains("contract version 2"));
+        let other = read(&headers, "{}");
+        assert!(
+            other.contains("contract version 2") && other.contains(&format!("{}:1", message().batch)),
+            "{other}"
+        );
     }
 
     #[test]
@@ -413,11 +459,11 @@ mod tests {
             )
         );
         assert_eq!(Report::decode(body.as_bytes()), Ok(report));
-        assert!(
-            Report::decode(br#"{"v":9,"new":true}"#)
-                .unwrap_err()
-                .to_string()
-                .contains("version 9")
+        let other = |body: &str| Report::decode(body.as_bytes()).unwrap_err().to_string();
+        assert!(other(r#"{"v":9,"new":true}"#).contains("version 9"));
+        assert_eq!(
+            other(r#"{"v":2,"worker":"w-1","items":[{"batch":"b","index":7,"how":1}]}"#),
+            "malformed message: a report of worker w-1 about 1 items b:7 has contract version 2, and this program speaks 1"
         );
         assert!(Report::decode(b"rubbish").is_err());
     }

@@ -46,6 +46,12 @@ pub trait Broker: Send + Sync {
     /// How deep a queue is.
     async fn depth(&self, queue: &Queue) -> Result<Depth>;
 
+    /// How many messages nobody understood, and which wait for a person: see [`PARKED`]. None where the broker is this
+    /// process, whose messages have one version.
+    async fn parked(&self) -> Result<u32> {
+        Ok(0)
+    }
+
     /// True where messages do not survive this process.
     fn is_volatile(&self) -> bool;
 

@@ -189,12 +189,19 @@ async fn malformed_messages_say_why_and_are_parked() {
     publish_raw(
         &channel,
         &work(),
-        headers(&[("flotilla-version", AMQPValue::LongInt(2))]),
+        headers(&[
+            ("flotilla-version", AMQPValue::LongInt(2)),
+            ("flotilla-batch", AMQPValue::LongString("a-batch".into())),
+            ("flotilla-index", AMQPValue::LongInt(12)),
+        ]),
         b"{}",
     )
     .await;
     let mut worker = consume(&broker, 10).await;
-    for reason in ["header flotilla-version is missing", "contract version 2"] {
+    for reason in [
+        "header flotilla-version is missing",
+        "item a-batch:12 has contract version 2",
+    ] {
         let delivery = next(&mut worker).await;
         let malformed = delivery.message.expect_err("it can't be read").to_string();
         assert!(malformed.contains(reason), "{malformed}");
@@ -238,6 +245,7 @@ async fn malformed_messages_say_why_and_are_parked() {
         (sandbox.management().depth("flotilla.parked.v1").await == 3).then_some(())
     })
     .await;
+    assert_eq!(broker.parked().await.expect("the queue exists"), 3);
     // None of it holds up what can be read.
     broker
         .publish_report(SHARD, &report(1))
