@@ -11,7 +11,7 @@ use flotilla_core::item::NewItem;
 use flotilla_core::ports::Store;
 use flotilla_core::ports::store::Appending;
 use flotilla_core::{Batch, BatchId, BatchState, Clock, Error, ErrorKind, ItemIndex, Result, Space};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// How long to wait before each repetition.
 const WAITS: [Duration; 4] = [
@@ -21,14 +21,18 @@ const WAITS: [Duration; 4] = [
     Duration::from_secs(3),
 ];
 
-/// Repeats `write` while the store is away. The flag tells whether it may have happened before the last answer.
+/// Once a write has taken this long, it is not repeated any more: the client waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Repeats `write` while the store is away, for a bounded time. The flag tells whether it may have happened before the last answer.
 pub(crate) async fn repeat<T, F>(what: &'static str, mut write: impl FnMut() -> F) -> (Result<T>, bool)
 where
     F: Future<Output = Result<T>>,
 {
+    let began = Instant::now();
     for (repetition, wait) in WAITS.into_iter().enumerate() {
         match write().await {
-            Err(error) if error.is_transient() => {
+            Err(error) if error.is_transient() && began.elapsed() < PATIENCE => {
                 tracing::warn!(error = error.chain(), "can't {what} at the moment: trying again");
                 sleep(error.wait().unwrap_or(wait).min(WAITS[3])).await;
             }

@@ -78,7 +78,10 @@ impl From<Error> for Problem {
                 tracing::warn!(error = error.chain(), "an engine is unavailable");
                 Self::new(
                     Kind::Unavailable,
-                    format!("{} can't be reached at the moment; try again", error.engine()),
+                    format!(
+                        "{} does not answer or has no room at the moment; try again",
+                        error.engine()
+                    ),
                 )
                 .retry_after(error.wait().unwrap_or(Duration::from_secs(2)))
             }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod appending;
+mod away;
 mod callbacks;
 mod connections;
 mod create;

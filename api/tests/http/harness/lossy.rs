@@ -35,6 +35,8 @@ pub(crate) struct Lossy {
     pub(crate) records: AtomicU32,
     /// Nothing can be read.
     pub(crate) away: AtomicBool,
+    /// Nothing works.
+    pub(crate) gone: AtomicBool,
     /// Reading a batch panics.
     pub(crate) panics: AtomicBool,
 }
@@ -51,21 +53,21 @@ impl Lossy {
             commands: AtomicU32::new(0),
             records: AtomicU32::new(0),
             away: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
             panics: AtomicBool::new(false),
         }
     }
 
-    #[expect(
-        clippy::unused_self,
-        clippy::unnecessary_wraps,
-        reason = "a guard like the other one"
-    )]
     fn whatever(&self) -> Result<()> {
+        if self.gone.load(Ordering::SeqCst) {
+            return Err(Error::unavailable("SQLite", "a secret address does not answer"));
+        }
         Ok(())
     }
 
     fn there(&self) -> Result<()> {
         assert!(!self.panics.load(Ordering::SeqCst), "on purpose");
+        self.whatever()?;
         if self.away.load(Ordering::SeqCst) {
             return Err(Error::unavailable("SQLite", "a secret address does not answer"));
         }
@@ -109,6 +111,7 @@ impl Store for Lossy {
         self.inner.now().await
     }
     async fn secret(&self) -> Result<[u8; 32]> {
+        self.whatever()?;
         self.inner.secret().await
     }
 }

@@ -1,5 +1,6 @@
 //! An API with engines of its own.
 
+mod absent;
 mod answer;
 mod fleet;
 mod lossy;
@@ -31,6 +32,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
+pub(crate) use absent::Absent;
 pub(crate) use answer::Answer;
 pub(crate) use fleet::Fleet;
 pub(crate) use lossy::Lossy;
