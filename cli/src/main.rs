@@ -23,6 +23,7 @@ use anyhow::{Context as _, Result};
 use clap::Parser;
 
 use crate::args::{Cli, Command};
+use crate::compose::Interrupted;
 use crate::exit::Exit;
 use crate::roles::Context;
 use crate::settings::{DEFAULT_LOG, Settings};
@@ -65,7 +66,16 @@ fn run(cli: Cli) -> Result<Exit> {
         .enable_all()
         .build()
         .context("can't start the runtime")?;
+    let may_stop_early = cli.command.is_service();
     let exit = runtime.block_on(cli.command.run(settings, &telemetry));
+    let exit = match exit {
+        // Whoever stops a service has what they wanted, whether or not its engines were there.
+        Err(early) if may_stop_early && early.is::<Interrupted>() => {
+            tracing::info!("{early}");
+            Ok(Exit::Fine)
+        }
+        exit => exit,
+    };
     // Blocking reads of stdin can't be cancelled.
     runtime.shutdown_background();
     exit
@@ -82,6 +92,14 @@ impl Command {
             Self::Migrate(_) => Some("migrate"),
             _ => None,
         }
+    }
+
+    /// True for what runs until it is told to stop.
+    fn is_service(&self) -> bool {
+        matches!(
+            self,
+            Self::Up(_) | Self::Api(_) | Self::Worker(_) | Self::Scheduler(_)
+        )
     }
 
     async fn run(self, settings: Settings, telemetry: &Telemetry) -> Result<Exit> {

@@ -13,13 +13,13 @@ pub(crate) mod store;
 use std::fmt::Display;
 use std::sync::Arc;
 
+use anyhow::Result;
 use flotilla_core::ports::{Broker, Objects, Progress, Store};
-use flotilla_core::{Clock, Result, Shutdown};
+use flotilla_core::{Clock, Shutdown};
 use tokio::time::Instant;
 
-pub(crate) use self::failure::Failure;
-use self::failure::{BROKER, OBJECTS, PROGRESS, Port, STORE};
-pub(crate) use self::patience::Patience;
+use self::failure::{BROKER, Failure, OBJECTS, PROGRESS, Port, STORE};
+pub(crate) use self::patience::{Interrupted, Patience};
 use crate::settings::Settings;
 
 /// Where an engine is.
@@ -47,14 +47,14 @@ impl<'a> Composer<'a> {
     }
 
     /// The store, as it is.
-    pub(crate) async fn store(&self) -> Result<Arc<dyn Store>, Failure> {
+    pub(crate) async fn store(&self) -> Result<Arc<dyn Store>> {
         let url = &self.settings.engines.store;
         self.obtain(STORE, url, || url.connect(), async |store| store.ping().await)
             .await
     }
 
     /// The store, with its schema brought up to date.
-    pub(crate) async fn migrated_store(&self) -> Result<Arc<dyn Store>, Failure> {
+    pub(crate) async fn migrated_store(&self) -> Result<Arc<dyn Store>> {
         let url = &self.settings.engines.store;
         let migrate = async |store: &Arc<dyn Store>| {
             store.migrate().await?;
@@ -64,21 +64,21 @@ impl<'a> Composer<'a> {
     }
 
     /// The broker, as it is. `name` is how the connection is listed there.
-    pub(crate) async fn broker(&self, name: &str) -> Result<Arc<dyn Broker>, Failure> {
+    pub(crate) async fn broker(&self, name: &str) -> Result<Arc<dyn Broker>> {
         let (url, topology) = (&self.settings.engines.broker, self.settings.topology());
         let check = async |broker: &Arc<dyn Broker>| broker.check(&topology).await;
         self.obtain(BROKER, url, || url.connect(name), check).await
     }
 
     /// The broker, with its queues declared.
-    pub(crate) async fn declared_broker(&self, name: &str) -> Result<Arc<dyn Broker>, Failure> {
+    pub(crate) async fn declared_broker(&self, name: &str) -> Result<Arc<dyn Broker>> {
         let (url, topology) = (&self.settings.engines.broker, self.settings.topology());
         let declare = async |broker: &Arc<dyn Broker>| broker.declare(&topology).await;
         self.obtain(BROKER, url, || url.connect(name), declare).await
     }
 
     /// The live view.
-    pub(crate) async fn progress(&self) -> Result<Arc<dyn Progress>, Failure> {
+    pub(crate) async fn progress(&self) -> Result<Arc<dyn Progress>> {
         let url = &self.settings.engines.progress;
         let connect = || url.connect(Arc::clone(&self.clock));
         self.obtain(PROGRESS, url, connect, async |progress| progress.ping().await)
@@ -86,7 +86,7 @@ impl<'a> Composer<'a> {
     }
 
     /// Object storage.
-    pub(crate) async fn objects(&self) -> Result<Objects, Failure> {
+    pub(crate) async fn objects(&self) -> Result<Objects> {
         let url = &self.settings.engines.objects;
         self.obtain(OBJECTS, url, || url.open(), async |objects| objects.ping().await)
             .await
@@ -97,23 +97,25 @@ impl<'a> Composer<'a> {
         &self,
         port: Port,
         place: &(impl Display + Place),
-        connect: impl Fn() -> Result<T>,
-        check: impl AsyncFn(&T) -> Result<()>,
-    ) -> Result<T, Failure> {
+        connect: impl Fn() -> flotilla_core::Result<T>,
+        check: impl AsyncFn(&T) -> flotilla_core::Result<()>,
+    ) -> Result<T> {
         let shown = place.to_string();
-        let obtain = async {
-            let engine = self.patience.obtain(&shown, async || connect()).await?;
-            self.patience
-                .obtain(&shown, async || check(&engine).await)
-                .await?;
-            Ok(engine)
+        let engine = match self.patience.obtain(&shown, async || connect()).await? {
+            Ok(engine) => {
+                let checked = self.patience.obtain(&shown, async || check(&engine).await);
+                checked.await?.map(|()| engine)
+            }
+            Err(error) => Err(error),
         };
-        let obtained: Result<T> = obtain.await;
-        obtained.map_err(|error| Failure {
-            port,
-            place: shown,
-            is_server: place.is_server(),
-            error,
+        engine.map_err(|error| {
+            Failure {
+                port,
+                place: shown,
+                is_server: place.is_server(),
+                error,
+            }
+            .into()
         })
     }
 }

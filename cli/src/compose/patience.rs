@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flotilla_core::{Error, Result, Shutdown};
+use flotilla_core::{Result, Shutdown};
 use tokio::time::Instant;
 
 /// The first pause between two attempts.
@@ -11,6 +11,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How often it is said that something is waited for.
 const SAY_EVERY: Duration = Duration::from_secs(3);
+
+/// The process was told to stop before its engines were there. That is no failure of anybody.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("stopped while waiting for {0}")]
+pub(crate) struct Interrupted(String);
 
 /// How long to wait for engines at start.
 #[derive(Debug, Clone)]
@@ -24,22 +29,25 @@ pub(crate) struct Patience {
 impl Patience {
     /// Tries until it works, is refused, or takes too long. Refused is what trying again can't cure: wrong
     /// credentials, a missing schema.
+    ///
+    /// # Errors
+    /// Outside, where the process is told to stop first; inside, what the engine said.
     pub(crate) async fn obtain<T>(
         &self,
         place: &str,
         mut attempt: impl AsyncFnMut() -> Result<T>,
-    ) -> Result<T> {
+    ) -> Result<Result<T>, Interrupted> {
         let mut pause = FIRST_PAUSE;
         let mut say_at = Instant::now();
         loop {
             let error = match self.once(&mut attempt).await {
                 Some(Err(error)) if error.is_transient() => error,
-                Some(done) => return done,
-                None => return Err(interrupted(place)),
+                Some(done) => return Ok(done),
+                None => return Err(Interrupted(place.to_owned())),
             };
             let now = Instant::now();
             if now >= self.until {
-                return Err(error);
+                return Ok(Err(error));
             }
             let left = (self.until - now).as_secs();
             if now >= say_at && left > 0 {
@@ -60,7 +68,7 @@ impl Patience {
                 .await
                 .is_none()
             {
-                return Err(interrupted(place));
+                return Err(Interrupted(place.to_owned()));
             }
         }
     }
@@ -70,13 +78,9 @@ impl Patience {
     }
 }
 
-fn interrupted(place: &str) -> Error {
-    Error::unavailable("start", format!("stopped while waiting for {place}"))
-}
-
 #[cfg(test)]
 mod tests {
-    use flotilla_core::ErrorKind;
+    use flotilla_core::{Error, ErrorKind};
 
     use super::*;
 
@@ -100,29 +104,45 @@ mod tests {
                 }
             })
             .await;
-        assert_eq!(outcome.unwrap(), 5);
+        assert_eq!(outcome.unwrap().unwrap(), 5);
     }
 
     #[tokio::test(start_paused = true)]
     async fn patience_ends() {
         let started = Instant::now();
-        let outcome: Result<()> = patience(Duration::from_secs(30))
+        let outcome: Result<Result<()>, _> = patience(Duration::from_secs(30))
             .obtain("x://y", async || Err(Error::unavailable("X", "can't reach it")))
             .await;
-        assert!(outcome.unwrap_err().is_transient());
+        assert!(outcome.unwrap().unwrap_err().is_transient());
         assert_eq!(started.elapsed(), Duration::from_secs(30));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_is_final() {
         let mut attempts = 0;
-        let outcome: Result<()> = patience(Duration::from_secs(30))
+        let outcome: Result<Result<()>, _> = patience(Duration::from_secs(30))
             .obtain("x://y", async || {
                 attempts += 1;
                 Err(Error::misconfigured("X", "wrong password"))
             })
             .await;
-        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Misconfigured);
+        assert_eq!(outcome.unwrap().unwrap_err().kind(), ErrorKind::Misconfigured);
         assert_eq!(attempts, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_ends_the_waiting_and_is_no_failure() {
+        let patience = patience(Duration::from_secs(30));
+        let waiting = patience.obtain("x://y", async || -> Result<()> {
+            Err(Error::unavailable("X", "can't reach it"))
+        });
+        let stop = async {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            patience.shutdown.drain();
+        };
+        let started = Instant::now();
+        let (outcome, ()) = tokio::join!(waiting, stop);
+        assert_eq!(outcome.unwrap_err(), Interrupted("x://y".into()));
+        assert_eq!(started.elapsed(), Duration::from_secs(7));
     }
 }

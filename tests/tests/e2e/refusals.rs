@@ -57,6 +57,38 @@ async fn a_missing_server_is_named() {
     }
 }
 
+/// A service that is stopped while it waits for its engines has not failed; a migration that did not happen has.
+#[tokio::test]
+async fn a_stop_while_waiting_for_engines_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = free_port();
+    let variables = [
+        ("FLOTILLA_STORE_URL", format!("postgres://127.0.0.1:{nobody}/db")),
+        ("FLOTILLA_BROKER_URL", format!("amqp://127.0.0.1:{nobody}/")),
+        ("FLOTILLA_PROGRESS_URL", format!("redis://127.0.0.1:{nobody}/")),
+    ];
+    for (role, code) in [
+        ("api", 0),
+        ("worker", 0),
+        ("scheduler", 0),
+        ("up", 0),
+        ("migrate", 1),
+    ] {
+        let mut process = Flotilla::command([role])
+            .envs(variables.clone())
+            .env("FLOTILLA_WAIT", "60s")
+            .env("FLOTILLA_LISTEN", format!("127.0.0.1:{}", free_port()))
+            .start(folder.path());
+        process.wait_for_log("waiting up to", PATIENCE).await;
+        assert_eq!(process.terminate().await.code(), Some(code), "{role}");
+        assert!(
+            code > 0 || !process.log().contains("ERROR"),
+            "{role}: {}",
+            process.log()
+        );
+    }
+}
+
 #[tokio::test]
 async fn roles_ask_for_a_migration() {
     let sandbox = Sandbox::new().await;
