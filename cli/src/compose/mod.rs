@@ -12,6 +12,7 @@ pub(crate) mod store;
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use flotilla_core::ports::{Broker, Objects, Progress, Store};
@@ -21,6 +22,9 @@ use tokio::time::Instant;
 use self::failure::{BROKER, Failure, OBJECTS, PROGRESS, Port, STORE};
 pub(crate) use self::patience::{Interrupted, Patience};
 use crate::settings::Settings;
+
+/// How long a live view that is away is waited for: it may be starting, too.
+const PROGRESS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where an engine is.
 pub(crate) trait Place {
@@ -77,12 +81,23 @@ impl<'a> Composer<'a> {
         self.obtain(BROKER, url, || url.connect(name), declare).await
     }
 
-    /// The live view.
+    /// The live view. Everything works without it, so one that is away keeps nobody from starting; one that refuses does:
+    /// that is a mistake in the settings.
     pub(crate) async fn progress(&self) -> Result<Arc<dyn Progress>> {
         let url = &self.settings.engines.progress;
         let connect = || url.connect(Arc::clone(&self.clock));
-        self.obtain(PROGRESS, url, connect, async |progress| progress.ping().await)
-            .await
+        let until = self.patience.until.min(Instant::now() + PROGRESS_PATIENCE);
+        let check = async |progress: &Arc<dyn Progress>| match progress.ping().await {
+            Err(error) if error.is_transient() && Instant::now() >= until => {
+                tracing::warn!(
+                    error = error.chain(),
+                    "the live view is away: going on without it"
+                );
+                Ok(())
+            }
+            answer => answer,
+        };
+        self.obtain(PROGRESS, url, connect, check).await
     }
 
     /// Object storage.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use flotilla_tests::{Sandbox, eventually};
+use flotilla_tests::{Sandbox, eventually, free_port};
 
 use crate::fleet::{Fleet, Size};
 use crate::workload::{Ledger, plain};
@@ -103,6 +103,24 @@ async fn redis_shows(sandbox: &Sandbox, batch: &str) {
     ] {
         assert_eq!(progress[field], value, "{field}: {progress:?}");
     }
+}
+
+/// The live view is a convenience: a fleet starts and works while it is away.
+#[tokio::test]
+async fn a_fleet_starts_without_a_live_view() {
+    let sandbox = Sandbox::new().await;
+    let nobody = format!("redis://127.0.0.1:{}/", free_port());
+    let size = Size {
+        apis: 1,
+        workers: 1,
+        schedulers: 1,
+    };
+    let fleet = Fleet::start(&sandbox, size, "", &[("FLOTILLA_PROGRESS_URL", nobody)]).await;
+    let ready = fleet.client().json("/readyz").await;
+    assert_eq!(ready["status"], "degraded", "{ready}");
+    let batch = fleet.client().submit("echo", plain(2_500)).await;
+    let result = fleet.client().result(&batch, PATIENCE).await;
+    assert_eq!(result["result_summary"]["succeeded"], 2_500, "{result}");
 }
 
 /// A batch that is uploaded to one API is seen, page by page, through the other.
