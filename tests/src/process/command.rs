@@ -23,6 +23,7 @@ pub struct FlotillaCommand {
     cwd: Option<PathBuf>,
     stdin: Option<Vec<u8>>,
     records: Option<PathBuf>,
+    ignores_file_limits: bool,
 }
 
 /// What a process that ended wrote, and how it ended.
@@ -45,6 +46,7 @@ impl FlotillaCommand {
             cwd: None,
             stdin: None,
             records: env::var_os(urls::FOLDER).map(PathBuf::from),
+            ignores_file_limits: false,
         }
     }
 
@@ -99,6 +101,13 @@ impl FlotillaCommand {
         self
     }
 
+    /// Lets the process live on where a file must not grow, so that [`Flotilla::limit_files`] is to it what a full disk is.
+    #[must_use]
+    pub fn ignoring_file_limits(mut self) -> Self {
+        self.ignores_file_limits = true;
+        self
+    }
+
     /// Starts the process. Its log files go into `folder`.
     ///
     /// # Panics
@@ -118,7 +127,7 @@ impl FlotillaCommand {
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
             .collect();
         let (logs, stdout, stderr) = Logs::create(folder, &role).expect("log files can be made");
-        let mut command = Command::new(&program);
+        let mut command = self.command(&program);
         command
             .args(&self.arguments)
             .current_dir(self.cwd.as_deref().unwrap_or(folder));
@@ -144,6 +153,18 @@ impl FlotillaCommand {
             name,
             logs,
         }
+    }
+
+    /// The shell that sets a signal aside becomes the program: its pid is the program's.
+    fn command(&self, program: &Path) -> Command {
+        if !self.ignores_file_limits {
+            return Command::new(program);
+        }
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+            .arg(program);
+        shell
     }
 
     /// Starts the process and waits for its end.

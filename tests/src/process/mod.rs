@@ -8,7 +8,7 @@ use std::process::{Child, ExitStatus};
 use std::time::Duration;
 use std::{fs, thread};
 
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, kill_process, prlimit};
 use tokio::time::{Instant, sleep};
 
 pub use command::{FlotillaCommand, Output};
@@ -150,6 +150,17 @@ impl Flotilla {
             kill_process(Pid::from_child(&self.child), signal)
                 .expect("a child can be signalled until it is waited for");
         }
+    }
+
+    /// Lets no file of the process become longer than this, or as long as it likes. It has to
+    /// [ignore](FlotillaCommand::ignoring_file_limits) the signal that comes with it.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit)
+            .expect("the limits of a child can be changed");
     }
 
     /// Asks the process to end with SIGTERM, and waits until it did.

@@ -10,6 +10,7 @@ mod workload;
 mod crash_points;
 mod distributed;
 mod embedded;
+mod full_disk;
 mod identical;
 mod life;
 mod refusals;
