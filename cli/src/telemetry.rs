@@ -76,8 +76,13 @@ impl Drop for Telemetry {
 
 type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
+/// What is logged. Not what lapin says unless somebody asks for it by name: it shows messages, and those have inputs.
+fn chosen(filter: &str) -> Result<EnvFilter> {
+    EnvFilter::try_new(format!("lapin=off,{filter}")).context("the log filter")
+}
+
 fn log(filter: &str) -> Result<BoxedLayer> {
-    let filter = EnvFilter::try_new(filter).context("the log filter")?;
+    let filter = chosen(filter)?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     Ok(if std::io::stderr().is_terminal() {
         lines.with_target(false).with_filter(filter).boxed()
@@ -156,6 +161,14 @@ impl opentelemetry::propagation::Injector for Header {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_are_logged_for_nobody_who_does_not_ask_for_them() {
+        let chosen = |filter| chosen(filter).unwrap().to_string();
+        assert!(chosen("debug").contains("lapin=off"));
+        assert!(chosen("warn,lapin=debug").contains("lapin=debug"));
+        assert!(!chosen("warn,lapin=debug").contains("lapin=off"));
+    }
 
     #[test]
     fn a_trace_goes_on_through_a_span() {
