@@ -45,6 +45,7 @@ async fn a_missing_server_is_named() {
     for (role, setting, url, server) in cases {
         let process = Flotilla::command([role, "--wait", "1s"])
             .envs(sandbox.env())
+            .env("FLOTILLA_LISTEN", format!("127.0.0.1:{}", free_port()))
             .env(setting, url);
         let ended = process.output(sandbox.folder(), PATIENCE).await;
         let said = format!("{}{}", ended.stdout, ended.stderr);
@@ -93,7 +94,9 @@ async fn a_stop_while_waiting_for_engines_is_no_failure() {
 async fn roles_ask_for_a_migration() {
     let sandbox = Sandbox::new().await;
     for role in ["api", "worker", "scheduler"] {
-        let process = Flotilla::command([role, "--wait", "1s"]).envs(sandbox.env());
+        let process = Flotilla::command([role, "--wait", "1s"])
+            .envs(sandbox.env())
+            .env("FLOTILLA_LISTEN", format!("127.0.0.1:{}", free_port()));
         let ended = process.output(sandbox.folder(), PATIENCE).await;
         let said = format!("{}{}", ended.stdout, ended.stderr);
         assert!(
