@@ -6,11 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use reqwest::StatusCode;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::interval;
 
 use super::producer::{Producer, Promise};
 use crate::checker::{ItemPlan, Plan};
@@ -19,6 +21,8 @@ use crate::checker::{ItemPlan, Plan};
 const MAX_ATTEMPTS: u32 = 3;
 /// Between two uploads of those that come all the time.
 const REST: Duration = Duration::from_millis(250);
+/// Uploads at once, at most: some have to wait for long, and must not hold up the others.
+const UNANSWERED: usize = 12;
 
 /// Producers, and the list of what they were promised.
 #[derive(Debug)]
@@ -111,19 +115,25 @@ impl Crowd {
         self.promises.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Submits small batches, and now and then one of several chunks, until it is told to stop.
+    /// Submits small batches, and now and then one of several chunks, until it is told to stop; then waits for those that
+    /// were not answered yet. A fault that takes long must not pile up a mountain, so there are only so many of the latter.
     pub(crate) async fn stream(&self, mut rng: StdRng, stop: watch::Receiver<bool>) -> Result<()> {
+        let mut unanswered = FuturesUnordered::new();
+        let mut ticks = interval(REST);
         let mut number = 0;
         while !*stop.borrow() {
-            number += 1;
-            let items = if number % 6 == 0 {
-                1_500
-            } else {
-                rng.random_range(1..40)
-            };
-            let plan = self.plan(&mut rng, items, 0..=3);
-            self.submit(plan, &[]).await?;
-            sleep(REST).await;
+            tokio::select! {
+                Some(answered) = unanswered.next(), if !unanswered.is_empty() => drop::<String>(answered?),
+                _ = ticks.tick(), if unanswered.len() < UNANSWERED => {
+                    number += 1;
+                    let long = number % 6 == 0 && number <= 36;
+                    let items = if long { 1_500 } else { rng.random_range(1..40) };
+                    unanswered.push(self.submit(self.plan(&mut rng, items, 0..=3), &[]));
+                }
+            }
+        }
+        while let Some(answered) = unanswered.next().await {
+            answered?;
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::checker::Plan;
 use crate::http_client;
 
 /// How long a producer goes on asking.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(200);
 /// How long it rests before it asks again.
 const REST: Duration = Duration::from_millis(150);
 
