@@ -2,8 +2,8 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use flotilla_core::Space;
 use flotilla_core::ports::store::{NewBatch, Opened};
-use flotilla_core::{Clock, Space};
 use jiff::SignedDuration;
 
 use crate::harness::{Answer, Api, Client, JSON, NDJSON, Served};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::message::{ItemMessage, Report};
-use flotilla_core::ports::broker::{Depth, Queue, Subscription, Topology};
+use flotilla_core::ports::broker::{Depth, Queue, Subscription, Topology, Unpublished};
 use flotilla_core::ports::progress::{Heard, Scope};
 use flotilla_core::ports::{Broker, Progress};
 use flotilla_core::shard::Shard;
@@ -59,8 +59,8 @@ impl Broker for Absent {
     async fn check(&self, _: &Topology) -> Result<()> {
         away()
     }
-    async fn publish_items(&self, _: Vec<ItemMessage>) -> Result<()> {
-        away()
+    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<(), Unpublished> {
+        away().map_err(|error| Unpublished::all(items.len(), error))
     }
     async fn publish_report(&self, _: Shard, _: &Report) -> Result<()> {
         away()

@@ -104,7 +104,10 @@ async fn an_alarm_stops_publishers_for_its_time_and_nobody_else() {
         let began = Instant::now();
         let (item, report) = (vec![item(100 + round)], report(100 + round));
         let refused = [
-            broker.publish_items(item).await,
+            broker
+                .publish_items(item)
+                .await
+                .map_err(|unpublished| unpublished.error),
             broker.publish_report(SHARD, &report).await,
         ];
         for refused in refused {
