@@ -16,6 +16,8 @@ const STARTUP: Duration = Duration::from_secs(90);
 /// How long a process may take to end on SIGTERM: its `drain` and a little.
 const DRAIN: Duration = Duration::from_secs(45);
 const STEP: Duration = Duration::from_millis(50);
+/// How long a process that ended by itself stays down: what supervisors do with one that ends right after its start.
+const AWAY: Duration = Duration::from_secs(1);
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +56,7 @@ struct Member {
     role: Role,
     arguments: Vec<String>,
     process: Flotilla,
+    started: Instant,
     /// It is meant to be down, so nobody starts it again.
     down: bool,
 }
@@ -135,6 +138,7 @@ impl Fleet {
             role,
             arguments,
             process,
+            started: Instant::now(),
             down: false,
         });
     }
@@ -191,7 +195,7 @@ impl Fleet {
             .command(&self.members[number].arguments, env)
             .start(&self.folder);
         let member = &mut self.members[number];
-        (member.process, member.down) = (process, false);
+        (member.process, member.started, member.down) = (process, Instant::now(), false);
         self.restarts += 1;
     }
 
@@ -212,7 +216,7 @@ impl Fleet {
     pub(crate) fn revive(&mut self) {
         for number in self.all() {
             let member = &mut self.members[number];
-            if !member.down && member.process.exited().is_some() {
+            if !member.down && member.started.elapsed() >= AWAY && member.process.exited().is_some() {
                 self.restart(number, &[]);
             }
         }
