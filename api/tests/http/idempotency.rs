@@ -83,7 +83,7 @@ async fn an_upload_that_nobody_goes_on_with_is_in_nobodys_way() {
     let silent_for = |seconds| NewBatch {
         id: api.deps.ids.batch(),
         space: Space::default(),
-        idempotency_key: Some(format!("silent for {seconds}")),
+        idempotency_key: Some(format!("silent-for-{seconds}")),
         created_at: api.deps.clock.now() - SignedDuration::from_secs(seconds),
     };
     for (seconds, status) in [(20, 409), (60, 202)] {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use flotilla_core::error::ErrorKind;
 use flotilla_core::ports::{Broker, Objects, Progress, Store};
 use flotilla_core::{Clock, Shutdown};
 use tokio::time::Instant;
@@ -72,6 +73,21 @@ impl<'a> Composer<'a> {
         let (url, topology) = (&self.settings.engines.broker, self.settings.topology());
         let check = async |broker: &Arc<dyn Broker>| broker.check(&topology).await;
         self.obtain(BROKER, url, || url.connect(name), check).await
+    }
+
+    /// The broker; what is missing of its queues is declared where the user may. What was declared once and is gone must
+    /// not keep those from starting who would mend it.
+    pub(crate) async fn mended_broker(&self, name: &str) -> Result<Arc<dyn Broker>> {
+        let (url, topology) = (&self.settings.engines.broker, self.settings.topology());
+        let mend = async |broker: &Arc<dyn Broker>| match broker.check(&topology).await {
+            Err(missing) if missing.kind() == ErrorKind::Misconfigured => {
+                // Whoever may not declare is told what is missing, and not that they may not.
+                let declared = broker.declare(&topology).await;
+                declared.map_err(|error| if error.is_transient() { error } else { missing })
+            }
+            answer => answer,
+        };
+        self.obtain(BROKER, url, || url.connect(name), mend).await
     }
 
     /// The broker, with its queues declared.

@@ -19,7 +19,7 @@ pub(crate) async fn run(settings: &Settings, context: &Context) -> Result<()> {
     let composer = context.composer(settings);
     let engines = fleet::Engines {
         store: composer.store().await?,
-        broker: composer.broker("flotilla scheduler").await?,
+        broker: composer.mended_broker("flotilla scheduler").await?,
         progress: composer.progress().await?,
         objects: composer.objects().await?,
     };

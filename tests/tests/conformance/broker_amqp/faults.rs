@@ -141,7 +141,7 @@ async fn an_item_without_a_queue_fails_its_call_and_no_other() {
         });
         for (call, published) in futures_util::future::join_all(all).await.into_iter().enumerate() {
             if call == 3 {
-                let error = published.expect_err("one of them has no queue");
+                let error = published.expect_err("one of them has no queue").error;
                 assert!(error.to_string().contains("isolate.default"), "{error}");
             } else {
                 published.expect("all of them have a queue");
