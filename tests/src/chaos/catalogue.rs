@@ -49,7 +49,8 @@ fn processes(scale: Scale) -> Vec<Scenario> {
     let Scale {
         items, kills: times, ..
     } = scale;
-    let few = times.div_ceil(4);
+    // A batch that is long enough for all of them.
+    let many = items * (times / 4).max(1);
     let everybody = over_the_batch(times, |number| {
         let role = [Role::Worker, Role::Scheduler, Role::Api][number as usize % 3];
         Fault::Kill(role, Which::One(number as usize / 3))
@@ -61,10 +62,10 @@ fn processes(scale: Scale) -> Vec<Scenario> {
         ]
     };
     vec![
-        Scenario::new("kill-workers", items, kills(Role::Worker, few)),
-        Scenario::new("kill-schedulers", items, kills(Role::Scheduler, few)),
-        Scenario::new("kill-apis", items, kills(Role::Api, few)),
-        Scenario::new("kill-everybody", items * (times / 4).max(1), everybody),
+        Scenario::new("kill-workers", many, kills(Role::Worker, times)),
+        Scenario::new("kill-schedulers", many, kills(Role::Scheduler, times)),
+        Scenario::new("kill-apis", many, kills(Role::Api, times)),
+        Scenario::new("kill-everybody", many, everybody),
         Scenario::new("kill-all-workers", items, all(Role::Worker)),
         Scenario::new("kill-all-schedulers", items, all(Role::Scheduler)),
         Scenario::new("kill-all-apis", items, all(Role::Api)),
