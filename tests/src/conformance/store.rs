@@ -136,6 +136,7 @@ macro_rules! store_suite {
                 a_lease_that_is_over_is_taken_over,
                 only_unsettled_items_are_taken_over,
                 a_settled_claim_is_dropped,
+                settled_claims_hide_no_others,
                 a_takeover_is_limited,
                 a_claim_is_taken_over_by_one,
                 a_published_claim_has_ended,

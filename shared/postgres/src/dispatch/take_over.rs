@@ -34,13 +34,17 @@ impl Operation for TakeOver {
 
     async fn run(&self, client: &mut Client) -> Result<Vec<Claim>, Failure> {
         let statement = client.prepare_cached(TAKE_OVER).await?;
-        let rows = client
-            .query(
-                &statement,
-                &[&self.now, &i64::from(self.limit), &self.lease_until],
-            )
-            .await?;
-        let held = rows.iter().map(Held::read_old).collect::<Result<_, _>>()?;
-        held::load_left(client, held).await
+        loop {
+            let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
+                [&self.now, &i64::from(self.limit), &self.lease_until];
+            let rows = client.query(&statement, &parameters).await?;
+            let held: Vec<Held> = rows.iter().map(Held::read_old).collect::<Result<_, _>>()?;
+            let found = !held.is_empty();
+            let claims = held::load_left(client, held).await?;
+            // Claims of which nothing was left are gone now, and must not hide those behind them.
+            if !claims.is_empty() || !found {
+                return Ok(claims);
+            }
+        }
     }
 }

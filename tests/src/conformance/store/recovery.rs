@@ -53,6 +53,18 @@ pub async fn a_settled_claim_is_dropped(t: Fixture) {
     t.assert_consistent(id).await;
 }
 
+/// However many there are: what is left of a later one is found.
+pub async fn settled_claims_hide_no_others(t: Fixture) {
+    let id = t.sealed(8).await;
+    for _ in 0..8 {
+        t.claim(id, 1).await;
+    }
+    t.record((0..7).map(|index| success(id, index)).collect()).await;
+    t.advance(LEASE * 2);
+    let taken = t.store.take_over(LEASE, 2, t.now()).await.expect("takes over");
+    assert_eq!(indexes(&taken), [7]);
+}
+
 /// A publisher takes what it can hold.
 pub async fn a_takeover_is_limited(t: Fixture) {
     let id = t.sealed(9).await;
