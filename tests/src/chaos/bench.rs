@@ -47,6 +47,8 @@ pub(crate) struct Terms {
     pub(crate) heartbeat: u16,
     /// How long batches may take to end after the last fault.
     pub(crate) patience: Duration,
+    /// How long producers repeat a request that nobody answers.
+    pub(crate) answers: Duration,
     /// Uploads that broke off have to be gone in the end.
     pub(crate) abandoned: bool,
     pub(crate) size: Size,
@@ -57,7 +59,7 @@ impl Bench {
         let rig = Rig::launch(terms.heartbeat).await.context("starting servers")?;
         let receiver = Receiver::start(rig.folder()).await?;
         let fleet = Fleet::start(&rig, terms.size, &receiver.config()).await?;
-        let crowd = Crowd::new(Producer::new(fleet.apis.clone()));
+        let crowd = Crowd::new(Producer::new(fleet.apis.clone()).patient(terms.answers));
         Ok(Self {
             fleet,
             crowd,

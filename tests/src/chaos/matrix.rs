@@ -8,6 +8,7 @@ use super::bench::{Bench, Terms};
 use super::catalogue::{Scale, catalogue};
 use super::embedded;
 use super::fleet::Size;
+use super::producer::PATIENCE;
 use super::scenario::Scenario;
 use super::table::Row;
 
@@ -46,6 +47,7 @@ impl Matrix {
         let terms = Terms {
             heartbeat: 15,
             patience: Duration::from_secs(240),
+            answers: PATIENCE,
             abandoned: true,
             size: FLEET,
         };
@@ -106,6 +108,7 @@ pub async fn run_slice(scenarios: &[&str], items: u32) -> Result<Vec<Row>> {
     let terms = Terms {
         heartbeat: 4,
         patience: Duration::from_secs(120),
+        answers: PATIENCE,
         abandoned: false,
         size: Size { workers: 2, ..FLEET },
     };

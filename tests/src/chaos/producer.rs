@@ -14,7 +14,7 @@ use crate::checker::Plan;
 use crate::http_client;
 
 /// How long a producer goes on asking.
-const PATIENCE: Duration = Duration::from_secs(200);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(200);
 /// How long it rests before it asks again.
 const REST: Duration = Duration::from_millis(150);
 
@@ -23,6 +23,7 @@ const REST: Duration = Duration::from_millis(150);
 pub(crate) struct Producer {
     http: reqwest::Client,
     apis: Vec<String>,
+    patience: Duration,
 }
 
 /// What was promised by a 202.
@@ -50,7 +51,13 @@ impl Producer {
         Self {
             http: http_client(),
             apis,
+            patience: PATIENCE,
         }
+    }
+
+    /// The same, that repeats a request for so long.
+    pub(crate) fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Uploads until it is answered with a 202. `options` are more parameters of the query.
@@ -59,7 +66,7 @@ impl Producer {
             .zip(&plan.items)
             .map(|(position, item)| receiver::line(&plan.upload, position, *item))
             .collect();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         for attempt in 0.. {
             let api = &self.apis[attempt % self.apis.len()];
             let request = self
@@ -93,7 +100,11 @@ impl Producer {
                 Ok(_) | Err(_) => {}
             }
             if Instant::now() >= deadline {
-                bail!("the upload {} was not answered within {PATIENCE:?}", plan.upload);
+                bail!(
+                    "the upload {} was not answered within {:?}",
+                    plan.upload,
+                    self.patience
+                );
             }
             sleep(REST).await;
         }
@@ -157,7 +168,7 @@ impl Producer {
     }
 
     async fn ask(&self, method: Method, path: &str) -> Result<(StatusCode, Value)> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         for attempt in 0.. {
             let api = &self.apis[attempt % self.apis.len()];
             let request = self.http.request(method.clone(), format!("{api}{path}"));
@@ -170,7 +181,7 @@ impl Producer {
                 }
             }
             if Instant::now() >= deadline {
-                bail!("{method} {path} was not answered within {PATIENCE:?}");
+                bail!("{method} {path} was not answered within {:?}", self.patience);
             }
             sleep(REST).await;
         }

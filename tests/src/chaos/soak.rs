@@ -82,6 +82,8 @@ impl Soak {
         let terms = Terms {
             heartbeat: 5,
             patience: Duration::from_secs(300),
+            // Whoever uploads may be cut off again and again, for as long as things go wrong.
+            answers: self.time + Duration::from_secs(300),
             abandoned: true,
             size: Size {
                 apis: 2,
