@@ -8,14 +8,17 @@ mod steering;
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use rand::rngs::StdRng;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::crowd::Crowd;
 use super::fault::{Fault, Which};
 use super::fleet::Fleet;
 use super::rig::Rig;
+
+/// A broker that was broken a moment ago may not answer; whoever heals the servers tidies up.
+const MARGIN: Duration = Duration::from_secs(30);
 
 /// What a fault is done to.
 pub(crate) struct Scene<'a> {
@@ -55,7 +58,9 @@ impl Scene<'_> {
             Fault::Alarm(alarm, time) => self.alarm(*alarm, *time).await?,
             Fault::Lose(held, means) => self.lose(*held, *means).await?,
             Fault::MaxLength(length, time) => self.limit_length(*length, *time).await?,
-            Fault::RepeatReports(time) => self.repeat_reports(*time).await?,
+            Fault::RepeatReports(time) => timeout(*time + MARGIN, self.repeat_reports(*time))
+                .await
+                .context("the broker answers nobody who repeats reports")??,
             Fault::ShuffleReports(time) => self.shuffle_reports(*time).await?,
             Fault::ContradictReports(time) => self.contradict_reports(*time).await?,
             Fault::Lock(time) => self.lock(*time).await?,
