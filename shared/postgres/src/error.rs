@@ -151,6 +151,7 @@ fn meaning_of_code(code: &str) -> (ErrorKind, &'static str) {
             Misconfigured,
             "there is no such database: create it, or correct the URL",
         ),
+        "XX000" => (Unavailable, "the server failed inside: look at its log"),
         "42P01" | "42703" | "3F000" => (
             Misconfigured,
             "the schema is missing or older than this program: run `flotilla migrate`",
@@ -215,6 +216,7 @@ mod tests {
             ("3D000", ErrorKind::Misconfigured),
             ("42P01", ErrorKind::Misconfigured),
             ("22021", ErrorKind::Conflict),
+            ("XX000", ErrorKind::Unavailable),
             ("XX001", ErrorKind::Corrupt),
             ("0A000", ErrorKind::Misconfigured),
         ] {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use redis::FromRedisValue;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 
 use super::inject::reports::SPY;
 use crate::Management;
@@ -128,25 +128,14 @@ impl Rig {
         }
     }
 
-    /// Stops or continues a server with all of its processes, of which PostgreSQL has one per connection.
+    /// Stops or continues a server with all of its processes.
     pub(crate) fn signal(&self, engine: Engine, signal: Signal) {
-        let pid = match engine {
-            Engine::Broker => self.broker.pid(),
-            Engine::Store => self.store.pid(),
-            Engine::Live => self.live.pid(),
+        let processes = match engine {
+            Engine::Broker => self.broker.processes(),
+            Engine::Store => self.store.processes(),
+            Engine::Live => self.live.processes(),
         };
-        let Some(main) = pid else { return };
-        let children = match engine {
-            Engine::Store => {
-                fs::read_to_string(format!("/proc/{main}/task/{main}/children")).unwrap_or_default()
-            }
-            Engine::Broker | Engine::Live => String::new(),
-        };
-        let all = children
-            .split_whitespace()
-            .filter_map(|pid| pid.parse::<i32>().ok())
-            .chain(i32::try_from(main));
-        for pid in all.filter_map(Pid::from_raw) {
+        for pid in processes {
             let _ = kill_process(pid, signal);
         }
     }

@@ -20,6 +20,8 @@ use crate::sql;
 
 /// Everybody on this machine may log in as this user: the servers listen on the loopback interface only.
 const SUPERUSER: &str = "postgres";
+/// What the shell counts limits of files in: bytes.
+const BLOCK: u64 = 512;
 
 /// A PostgreSQL server.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ pub struct Postgres {
     data: PathBuf,
     port: u16,
     run_as: Option<Account>,
+    longest_file: Option<u64>,
 }
 
 /// The user that PostgreSQL runs as where this process is root, which PostgreSQL refuses.
@@ -59,13 +62,22 @@ impl Engine for Postgres {
             data: folder.join("data"),
             port: free_port(),
             run_as,
+            longest_file: None,
         };
         postgres.init().await?;
         Ok(postgres)
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = match self.longest_file {
+            None => Command::new(&self.program),
+            Some(bytes) => {
+                let mut shell = Command::new("sh");
+                let limited = format!("ulimit -S -f {}; exec \"$0\" \"$@\"", bytes / BLOCK);
+                shell.arg("-c").arg(limited).arg(&self.program);
+                shell
+            }
+        };
         command.arg("-D").arg(&self.data).current_dir(&self.data);
         self.switch_user(&mut command);
         command
@@ -81,6 +93,11 @@ impl Engine for Postgres {
 }
 
 impl Postgres {
+    /// From the next start on, no file of the server becomes longer than this: to it, that is a full disk.
+    pub fn limit_files(&mut self, bytes: Option<u64>) {
+        self.longest_file = bytes;
+    }
+
     async fn init(&self) -> Result<()> {
         let mut command = Command::new(binaries::INITDB.find()?);
         command

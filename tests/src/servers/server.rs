@@ -1,11 +1,12 @@
 //! A server of any kind, whose life a test controls.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Folder;
@@ -106,6 +107,22 @@ impl<E: Engine> Server<E> {
         self.daemon.pid()
     }
 
+    /// The server and the processes that it has started itself, of which PostgreSQL has one per connection.
+    #[must_use]
+    pub fn processes(&self) -> Vec<Pid> {
+        let Some(main) = self.pid() else {
+            return Vec::new();
+        };
+        let children = fs::read_to_string(format!("/proc/{main}/task/{main}/children")).unwrap_or_default();
+        let children = children
+            .split_whitespace()
+            .filter_map(|pid| pid.parse::<i32>().ok());
+        children
+            .chain(i32::try_from(main))
+            .filter_map(Pid::from_raw)
+            .collect()
+    }
+
     /// Where clients connect to; the same after a restart.
     #[must_use]
     pub fn url(&self) -> String {
@@ -116,6 +133,11 @@ impl<E: Engine> Server<E> {
     #[must_use]
     pub fn engine(&self) -> &E {
         &self.engine
+    }
+
+    /// The same, to change how it starts the next time.
+    pub fn engine_mut(&mut self) -> &mut E {
+        &mut self.engine
     }
 
     async fn wait_until_ready(&mut self, deadline: Instant) -> Result<()> {
