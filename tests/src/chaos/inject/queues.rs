@@ -18,12 +18,15 @@ const REPORTS: [&str; 2] = ["flotilla.reports.v1.0", "flotilla.reports.v1.1"];
 const DEAD: &str = "flotilla.dead.v1";
 /// How many dead letters are made, and lost.
 const DEAD_LETTERS: usize = 5;
-/// How long a queue may take to hold something.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a queue may take to be there and to hold something. It may be gone, with what is lost, since the fault before.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 impl Scene<'_> {
-    /// Whoever would take the messages away is down meanwhile, so that there is something to lose.
+    /// Whoever would take the messages away is down meanwhile, so that there is something to lose; and so is whoever would
+    /// declare the queues, so they have to be there before.
     pub(super) async fn lose(&mut self, held: Held, means: Means) -> Result<()> {
+        let queues = named(held);
+        wait_until_there(&self.rig.management()?, &queues).await?;
         let consumers = match held {
             Held::Work => self.fleet.of(Role::Worker),
             Held::Reports | Held::Dead => self.fleet.of(Role::Scheduler),
@@ -46,12 +49,7 @@ impl Scene<'_> {
 
     async fn lose_held(&mut self, held: Held, means: Means) -> Result<()> {
         let management = self.rig.management()?;
-        let queues: Vec<&str> = match held {
-            Held::Work => vec![WORK, ISOLATE],
-            Held::Reports => REPORTS.to_vec(),
-            Held::Dead => vec![DEAD],
-            Held::Everything => [&[WORK, ISOLATE, DEAD][..], &REPORTS].concat(),
-        };
+        let queues = named(held);
         match held {
             Held::Dead => self.make_dead_letters().await?,
             Held::Work => wait_for(&management, &queues[..1], 1).await?,
@@ -95,6 +93,31 @@ impl Scene<'_> {
             .await?;
         self.hold(time).await;
         management.delete_operator_policy("chaos").await
+    }
+}
+
+fn named(held: Held) -> Vec<&'static str> {
+    match held {
+        Held::Work => vec![WORK, ISOLATE],
+        Held::Reports => REPORTS.to_vec(),
+        Held::Dead => vec![DEAD],
+        Held::Everything => [&[WORK, ISOLATE, DEAD][..], &REPORTS].concat(),
+    }
+}
+
+async fn wait_until_there(management: &Management, queues: &[&str]) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let depths = management.try_depths().await?;
+        let there = |queue: &&str| depths.iter().any(|(name, _)| name == queue);
+        let missing: Vec<_> = queues.iter().filter(|queue| !there(queue)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            bail!("{missing:?} are still missing after {PATIENCE:?}");
+        }
+        sleep(Duration::from_millis(100)).await;
     }
 }
 
