@@ -8,7 +8,7 @@ use flotilla_core::{Result, crash};
 use tracing::Instrument;
 
 use crate::deliveries::Ending;
-use crate::running::RunningItems;
+use crate::live_view::LiveView;
 use crate::{Deps, publish, record};
 
 /// Attempts per transaction, at most, unless a single delivery has more: bounds how long one takes.
@@ -25,7 +25,7 @@ pub(crate) struct Told {
 /// Counts deliveries of one queue.
 pub(crate) struct Counter {
     pub(crate) deps: Deps,
-    pub(crate) running: RunningItems,
+    pub(crate) view: LiveView,
     pub(crate) ending: Ending,
     /// What a delivery is called in logs.
     pub(crate) what: &'static str,
@@ -95,7 +95,7 @@ impl Counter {
             .instrument(span)
             .await?;
         crash::point("scheduler.committed");
-        publish::publish(&self.deps, &self.running, &changed).await;
+        publish::publish(&self.deps, &self.view, &changed).await;
         crash::point("scheduler.shown");
         Ok(())
     }

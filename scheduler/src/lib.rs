@@ -13,10 +13,10 @@ mod aggregate;
 mod count;
 mod dead;
 mod deliveries;
+mod live_view;
 mod publish;
 pub mod reconcile;
 mod record;
-mod running;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ use flotilla_core::{Clock, Error, Pool, Result, Shutdown, Tasks};
 
 use self::count::Counter;
 use self::deliveries::Ending;
-pub use self::running::RunningItems;
+pub use self::live_view::LiveView;
 
 /// What the scheduler works with.
 #[derive(Clone)]
@@ -93,10 +93,10 @@ impl Default for Config {
 /// Where a background task panicked: engines that fail are tried again with backoff for as long as it takes.
 pub async fn run(deps: Deps, config: Config, shutdown: Shutdown) -> Result<()> {
     let tasks = Tasks::new(shutdown.child());
-    let running = RunningItems::default();
+    let view = LiveView::default();
     let counter = |what| Counter {
         deps: deps.clone(),
-        running: running.clone(),
+        view: view.clone(),
         ending: Ending::new(deps.broker.as_ref(), tasks.shutdown().clone()),
         what,
     };
@@ -105,7 +105,7 @@ pub async fn run(deps: Deps, config: Config, shutdown: Shutdown) -> Result<()> {
         tasks.spawn("aggregate", aggregate.run());
     }
     tasks.spawn("dead letters", dead::run(counter("a dead letter")));
-    reconcile::start(&deps, &config, &running, &tasks);
+    reconcile::start(&deps, &config, &view, &tasks);
     tasks.shutdown().draining().await;
     let finished = tasks.finish(config.drain).await;
     finished.map_err(|error| Error::unavailable("scheduler", "did not stop cleanly").because(error))

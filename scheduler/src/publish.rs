@@ -6,14 +6,14 @@ use flotilla_core::snapshot::Snapshot;
 use flotilla_core::{Batch, Error, Result};
 
 use crate::Deps;
-use crate::running::RunningItems;
+use crate::live_view::LiveView;
 
 /// How long counting waits for the live view.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Says which of `batches` ended, and writes their snapshots to the live view. That is best effort: an outage there must
-/// not hold counting up, and a later snapshot makes good for a lost one.
-pub(crate) async fn publish(deps: &Deps, running: &RunningItems, batches: &[Batch]) {
+/// not hold counting up, and what is not shown now is written again by [`crate::reconcile`].
+pub(crate) async fn publish(deps: &Deps, view: &LiveView, batches: &[Batch]) {
     for batch in batches.iter().filter(|batch| batch.state.is_final()) {
         tracing::info!(
             batch = %batch.id,
@@ -24,12 +24,13 @@ pub(crate) async fn publish(deps: &Deps, running: &RunningItems, batches: &[Batc
             "batch ended"
         );
     }
-    let written = tokio::time::timeout(PATIENCE, show(deps, running, batches)).await;
+    let written = tokio::time::timeout(PATIENCE, show(deps, view, batches)).await;
     let error = match written {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error,
         Err(_) => Error::unavailable("progress", "no answer in time"),
     };
+    view.set_incomplete();
     tracing::debug!(
         error = error.chain(),
         batches = batches.len(),
@@ -37,7 +38,7 @@ pub(crate) async fn publish(deps: &Deps, running: &RunningItems, batches: &[Batc
     );
 }
 
-async fn show(deps: &Deps, running: &RunningItems, batches: &[Batch]) -> Result<()> {
+async fn show(deps: &Deps, view: &LiveView, batches: &[Batch]) -> Result<()> {
     let now = deps.clock.now();
     // A deleted batch that is still being cancelled is shown as such, so that workers hear of it at once.
     let (gone, there): (Vec<&Batch>, Vec<&Batch>) = batches
@@ -51,7 +52,7 @@ async fn show(deps: &Deps, running: &RunningItems, batches: &[Batch]) -> Result<
     }
     let snapshots: Vec<_> = there
         .into_iter()
-        .map(|batch| Snapshot::of(batch, running.of(batch.id), now))
+        .map(|batch| Snapshot::of(batch, view.running(batch.id), now))
         .collect();
     deps.progress.publish(&snapshots).await
 }

@@ -10,7 +10,7 @@ use flotilla_core::{BatchId, Clock, ItemIndex, Result};
 use jiff::{SignedDuration, Timestamp};
 
 /// Batches looked at per round.
-const BATCHES: u32 = 100_000;
+const BATCHES: u32 = 1_000;
 /// Claims ended per round. Each holds up to a turn's items.
 const CLAIMS: u32 = 4;
 /// Attempts told at once.
@@ -48,10 +48,17 @@ pub async fn recover(
         let attempts = lost.iter().map(|&item| lost_with_its_process(item, now));
         store.record(attempts.collect(), now).await?;
     }
-    for batch in store.watched(Timestamp::MAX, BATCHES).await? {
-        items += u64::from(store.redispatch_unsettled(batch.id, now).await?);
+    let mut after = None;
+    loop {
+        let unfinished = store.unfinished(after, BATCHES).await?;
+        let Some(last) = unfinished.last() else {
+            return Ok(items);
+        };
+        after = Some(last.id);
+        for batch in &unfinished {
+            items += u64::from(store.redispatch_unsettled(batch.id, now).await?);
+        }
     }
-    Ok(items)
 }
 
 fn lost_with_its_process((batch, index, attempt): (BatchId, ItemIndex, u16), now: Timestamp) -> Attempt {

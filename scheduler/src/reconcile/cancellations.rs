@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
 use super::{Task, before};
-use crate::running::RunningItems;
+use crate::live_view::LiveView;
 use crate::{Deps, publish, record};
 
 /// Batches looked at per round.
@@ -30,19 +30,19 @@ const SUBSCRIBE_PATIENCE: Duration = Duration::from_secs(2);
 /// Ends batches that are being cancelled.
 pub struct Cancellations {
     deps: Deps,
-    running: RunningItems,
+    view: LiveView,
     grace: Duration,
     events: Option<BoxStream<'static, Heard>>,
     waiting: bool,
 }
 
 impl Cancellations {
-    /// Workers have `grace` to answer for what they run. Shares `running` with whoever else writes snapshots.
+    /// Workers have `grace` to answer for what they run. Shares `view` with whoever else writes snapshots.
     #[must_use]
-    pub fn new(deps: &Deps, running: &RunningItems, grace: Duration) -> Self {
+    pub fn new(deps: &Deps, view: &LiveView, grace: Duration) -> Self {
         Self {
             deps: deps.clone(),
-            running: running.clone(),
+            view: view.clone(),
             grace,
             events: None,
             waiting: false,
@@ -69,7 +69,7 @@ impl Cancellations {
             return Ok(false);
         };
         // Also where nothing was left to do: whoever did it may not have lived to show it.
-        publish::publish(&self.deps, &self.running, std::slice::from_ref(&batch)).await;
+        publish::publish(&self.deps, &self.view, std::slice::from_ref(&batch)).await;
         *swept += u64::from(items);
         Ok(items > 0 && !batch.state.is_final())
     }

@@ -8,7 +8,7 @@ use flotilla_core::ports::store::Steered;
 use flotilla_core::{BatchId, Result, Space};
 
 use super::Task;
-use crate::running::RunningItems;
+use crate::live_view::LiveView;
 use crate::{Deps, publish};
 
 /// Batches per look.
@@ -17,16 +17,16 @@ const LIMIT: u32 = 100;
 /// Fails overdue batches.
 pub struct Deadlines {
     deps: Deps,
-    running: RunningItems,
+    view: LiveView,
 }
 
 impl Deadlines {
-    /// Shares `running` with whoever else writes snapshots.
+    /// Shares `view` with whoever else writes snapshots.
     #[must_use]
-    pub fn new(deps: &Deps, running: &RunningItems) -> Self {
+    pub fn new(deps: &Deps, view: &LiveView) -> Self {
         Self {
             deps: deps.clone(),
-            running: running.clone(),
+            view: view.clone(),
         }
     }
 
@@ -46,7 +46,7 @@ impl Deadlines {
         match store.command(space, id, &command, &by, now).await? {
             Steered::Done(batch) => {
                 tracing::warn!(batch = %id, %deadline, "a batch fails because its deadline has passed");
-                publish::publish(&self.deps, &self.running, std::slice::from_ref(&*batch)).await;
+                publish::publish(&self.deps, &self.view, std::slice::from_ref(&*batch)).await;
                 Ok(true)
             }
             // Somebody else was faster, or it has ended meanwhile.

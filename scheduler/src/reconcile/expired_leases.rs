@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use flotilla_core::Result;
 
 use super::Task;
-use crate::running::RunningItems;
+use crate::live_view::LiveView;
 use crate::{Deps, publish};
 
 /// Leases per transaction.
@@ -16,16 +16,16 @@ const LIMIT: u32 = 1_000;
 /// Lets leases run out.
 pub struct ExpiredLeases {
     deps: Deps,
-    running: RunningItems,
+    view: LiveView,
 }
 
 impl ExpiredLeases {
-    /// Shares `running` with whoever else writes snapshots.
+    /// Shares `view` with whoever else writes snapshots.
     #[must_use]
-    pub fn new(deps: &Deps, running: &RunningItems) -> Self {
+    pub fn new(deps: &Deps, view: &LiveView) -> Self {
         Self {
             deps: deps.clone(),
-            running: running.clone(),
+            view: view.clone(),
         }
     }
 }
@@ -48,7 +48,7 @@ impl Task for ExpiredLeases {
             if batches.is_empty() {
                 return Ok(changed);
             }
-            publish::publish(&self.deps, &self.running, &batches).await;
+            publish::publish(&self.deps, &self.view, &batches).await;
             changed += batches.len() as u64;
         }
     }

@@ -31,7 +31,7 @@ pub use missing_queues::MissingQueues;
 pub use stale_progress::StaleProgress;
 pub use unsealed_batches::UnsealedBatches;
 
-use crate::running::RunningItems;
+use crate::live_view::LiveView;
 use crate::{Config, Deps};
 
 /// A reconciler.
@@ -53,16 +53,16 @@ pub trait Task: Send + 'static {
 }
 
 /// Starts every reconciler.
-pub(crate) fn start(deps: &Deps, config: &Config, running: &RunningItems, tasks: &Tasks) {
+pub(crate) fn start(deps: &Deps, config: &Config, view: &LiveView, tasks: &Tasks) {
     let mut all: Vec<Box<dyn Task>> = vec![
         Box::new(AbandonedUploads::new(deps, config.upload_ttl)),
-        Box::new(Cancellations::new(deps, running, config.cancel_grace)),
-        Box::new(Deadlines::new(deps, running)),
+        Box::new(Cancellations::new(deps, view, config.cancel_grace)),
+        Box::new(Deadlines::new(deps, view)),
         Box::new(Deletions::new(deps)),
-        Box::new(ExpiredLeases::new(deps, running)),
+        Box::new(ExpiredLeases::new(deps, view)),
         Box::new(LostDispatches::new(deps, config.topology.shards)),
         Box::new(MissingQueues::new(deps, config.topology.clone())),
-        Box::new(StaleProgress::new(deps, running)),
+        Box::new(StaleProgress::new(deps, view)),
         Box::new(UnsealedBatches::new(deps, config.open_ttl)),
     ];
     if let Some(keep) = config.keep {

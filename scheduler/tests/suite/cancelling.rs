@@ -7,7 +7,7 @@ use flotilla_core::command::Command;
 use flotilla_core::message::Verdict;
 use flotilla_core::snapshot::Snapshot;
 use flotilla_core::{Clock, Space};
-use flotilla_scheduler::RunningItems;
+use flotilla_scheduler::LiveView;
 use flotilla_scheduler::reconcile::{Cancellations, Task};
 
 use crate::support::{PATIENCE, World, done, report, spec, stop};
@@ -20,7 +20,7 @@ async fn workers_get_their_time() {
     let world = World::new().await;
     let id = world.sealed(12_000, spec()).await;
     let messages = world.dispatch(id, 3).await;
-    let mut task = Cancellations::new(&world.deps, &RunningItems::default(), GRACE);
+    let mut task = Cancellations::new(&world.deps, &LiveView::default(), GRACE);
     assert_eq!(task.run_once().await.unwrap(), 0, "nobody said so");
 
     world.command(id, Command::Cancel).await;
@@ -56,7 +56,7 @@ async fn workers_get_their_time() {
 async fn an_event_wakes_it() {
     let world = World::new().await;
     let (id, other) = (world.sealed(1, spec()).await, world.sealed(1, spec()).await);
-    let mut task = Cancellations::new(&world.deps, &RunningItems::default(), GRACE);
+    let mut task = Cancellations::new(&world.deps, &LiveView::default(), GRACE);
     task.run_once().await.unwrap();
     let show = async |batch| {
         let snapshot = Snapshot::of(&batch, 0, world.clock.now());

@@ -7,7 +7,7 @@ use flotilla_core::command::Command;
 use flotilla_core::dead_letter::DeadFilter;
 use flotilla_core::message::Verdict;
 use flotilla_core::outcome::{ItemError, ItemErrorKind};
-use flotilla_scheduler::RunningItems;
+use flotilla_scheduler::LiveView;
 use flotilla_scheduler::reconcile::{Cancellations, Deletions, ExpiredBatches, StaleProgress, Task};
 
 use crate::support::{World, done, report, spec};
@@ -30,7 +30,7 @@ async fn nothing_is_left_of_a_deleted_batch() {
     let failing = |_: &_| Verdict::Fail(ItemError::new(ItemErrorKind::Handler, "no"));
     world.record(report(&deleted, failing)).await;
     world.record(report(&kept, done)).await;
-    StaleProgress::new(&world.deps, &RunningItems::default())
+    StaleProgress::new(&world.deps, &LiveView::default())
         .run_once()
         .await
         .unwrap();
@@ -66,8 +66,7 @@ async fn a_batch_that_runs_is_cancelled_before_it_goes() {
     let id = world.sealed(3, spec()).await;
     world.dispatch(id, 1).await;
     let mut deletions = Deletions::new(&world.deps);
-    let mut cancellations =
-        Cancellations::new(&world.deps, &RunningItems::default(), Duration::from_secs(10));
+    let mut cancellations = Cancellations::new(&world.deps, &LiveView::default(), Duration::from_secs(10));
     world.command(id, Command::Delete { force: true }).await;
     assert!(world.batch(id).await.is_none(), "readers do not see it");
     assert_eq!(cancellations.run_once().await.unwrap(), 2);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use flotilla_core::command::Actor;
 use flotilla_core::message::{Verdict, Waiting};
 use flotilla_core::{BatchSpec, BatchState, Clock, Space};
-use flotilla_scheduler::RunningItems;
+use flotilla_scheduler::LiveView;
 use flotilla_scheduler::reconcile::{Cancellations, Deadlines, ExpiredLeases, Task};
 use jiff::SignedDuration;
 
@@ -35,7 +35,7 @@ async fn leases_that_nobody_renews_fail_their_attempts() {
         let long = |_: &_| Verdict::Leased { ttl_ms: 60_000 };
         world.record(report(&messages[1..], long)).await;
     }
-    let mut task = ExpiredLeases::new(&world.deps, &RunningItems::default());
+    let mut task = ExpiredLeases::new(&world.deps, &LiveView::default());
     world.advance(MINUTE - MOMENT);
     assert_eq!(task.run_once().await.unwrap(), 0);
     assert_eq!(world.batch(once).await.unwrap().counts.waiting, 1);
@@ -81,7 +81,7 @@ async fn a_batch_that_is_overdue_fails() {
     world.record(report(&messages, done)).await;
     world.dispatch(late, 1).await;
 
-    let mut task = Deadlines::new(&world.deps, &RunningItems::default());
+    let mut task = Deadlines::new(&world.deps, &LiveView::default());
     world.advance(MINUTE - MOMENT);
     assert_eq!(task.run_once().await.unwrap(), 0);
     world.advance(2 * MOMENT);
@@ -89,7 +89,7 @@ async fn a_batch_that_is_overdue_fails() {
     assert_eq!(task.run_once().await.unwrap(), 0);
     assert_eq!(world.shown(late).await.unwrap().state, BatchState::Cancelling);
 
-    let mut sweep = Cancellations::new(&world.deps, &RunningItems::default(), Duration::ZERO);
+    let mut sweep = Cancellations::new(&world.deps, &LiveView::default(), Duration::ZERO);
     world.advance(MOMENT);
     assert_eq!(sweep.run_once().await.unwrap(), 3);
     let failed = world.batch(late).await.unwrap();

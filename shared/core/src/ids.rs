@@ -16,6 +16,11 @@ use crate::clock::Clock;
 #[serde(transparent)]
 pub struct BatchId(pub Uuid);
 
+impl BatchId {
+    /// Before every batch: where a listing begins.
+    pub const LOWEST: Self = Self(Uuid::nil());
+}
+
 impl fmt::Display for BatchId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -18,6 +18,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
+use uuid::Uuid;
 
 use self::board::Board;
 
@@ -30,6 +31,7 @@ const BUFFER: usize = 1024;
 #[derive(Debug)]
 pub struct EmbeddedProgress {
     clock: Arc<dyn Clock>,
+    incarnation: Uuid,
     board: Mutex<Board>,
     events: broadcast::Sender<Event>,
 }
@@ -40,6 +42,7 @@ impl EmbeddedProgress {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
+            incarnation: Uuid::now_v7(),
             board: Mutex::default(),
             events: broadcast::Sender::new(BUFFER),
         }
@@ -101,6 +104,10 @@ impl Progress for EmbeddedProgress {
 
     async fn workers(&self) -> Result<Vec<WorkerStatus>> {
         Ok(self.board().workers(self.clock.now()))
+    }
+
+    async fn incarnation(&self) -> Result<Uuid> {
+        Ok(self.incarnation)
     }
 
     async fn ping(&self) -> Result<()> {

@@ -38,6 +38,11 @@ impl Keys {
         format!("{}:workers", self.prefix)
     }
 
+    /// The key that goes with everything else where the server loses what it holds.
+    pub(crate) fn incarnation(&self) -> String {
+        format!("{}:incarnation", self.prefix)
+    }
+
     /// The channel with the events of a space.
     pub(crate) fn events(&self, space: &Space) -> String {
         format!("{}:events:{space}", self.prefix)

@@ -13,6 +13,7 @@ use flotilla_core::{BatchId, Error, Result, Shutdown, Space, Tasks, WorkerId};
 use futures_util::stream::BoxStream;
 use redis::{Pipeline, RedisError, ScriptInvocation, Value};
 use url::Url;
+use uuid::Uuid;
 
 use crate::address::Address;
 use crate::backoff::Backoff;
@@ -245,6 +246,26 @@ impl Progress for RedisProgress {
             .hashes("list workers", &keys, |_, fields| worker_fields::read(fields))
             .await?;
         Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn incarnation(&self) -> Result<Uuid> {
+        let key = self.keys.incarnation();
+        let id = Uuid::now_v7();
+        let mut pipeline = redis::pipe();
+        pipeline
+            .cmd("SET")
+            .arg(&key)
+            .arg(id.to_string())
+            .arg("NX")
+            .arg("GET");
+        let found = self.link.run::<(Option<String>,)>(&pipeline).await;
+        let (found,) = found.map_err(|error| self.failed("ask what is there", &error))?;
+        let Some(found) = found else {
+            return Ok(id);
+        };
+        found
+            .parse()
+            .map_err(|error| Error::corrupt(ENGINE, format!("{key} is no id")).because(error))
     }
 
     async fn ping(&self) -> Result<()> {

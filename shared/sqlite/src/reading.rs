@@ -40,10 +40,18 @@ impl Reading for SqliteStore {
             .await
     }
 
-    async fn watched(&self, ended_since: Timestamp, limit: u32) -> Result<Vec<Batch>> {
+    async fn unfinished(&self, after: Option<BatchId>, limit: u32) -> Result<Vec<Batch>> {
         self.readers
-            .run("list batches to watch", move |db| {
-                batches::watched(db, ended_since, limit)
+            .run("list batches that have not ended", move |db| {
+                batches::unfinished(db, after, limit)
+            })
+            .await
+    }
+
+    async fn finished(&self, after: (Timestamp, BatchId), limit: u32) -> Result<Vec<Batch>> {
+        self.readers
+            .run("list batches that have ended", move |db| {
+                batches::finished(db, after, limit)
             })
             .await
     }

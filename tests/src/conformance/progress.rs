@@ -67,6 +67,7 @@ macro_rules! progress_suite {
                 a_silent_worker_is_forgotten,
                 a_heartbeat_prolongs_a_workers_time,
                 the_engine_answers,
+                what_is_there_has_a_name_while_it_is_there,
             }
         }
     };

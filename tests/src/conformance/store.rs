@@ -282,7 +282,8 @@ macro_rules! store_suite {
                 items_come_in_input_order_in_pages,
                 items_are_listed_by_state,
                 a_space_sees_only_its_own,
-                running_batches_are_watched_to_their_end,
+                batches_are_watched_to_their_end,
+                ended_batches_are_listed_by_their_ends,
             }
             setup {
                 the_schema_can_be_migrated_again,

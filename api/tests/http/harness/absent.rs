@@ -46,6 +46,9 @@ impl Progress for Absent {
     async fn workers(&self) -> Result<Vec<WorkerStatus>> {
         away()
     }
+    async fn incarnation(&self) -> Result<uuid::Uuid> {
+        away()
+    }
     async fn ping(&self) -> Result<()> {
         away()
     }

@@ -169,7 +169,8 @@ pass! { Upkeep if whatever:
 pass! { Reading if there:
     batch(space: &Space, id: BatchId) -> Option<Batch>;
     batches(space: &Space, filter: &BatchFilter, limit: u32) -> Vec<Batch>;
-    watched(ended_since: Timestamp, limit: u32) -> Vec<Batch>;
+    unfinished(after: Option<BatchId>, limit: u32) -> Vec<Batch>;
+    finished(after: (Timestamp, BatchId), limit: u32) -> Vec<Batch>;
     items(space: &Space, batch: BatchId, filter: &ItemFilter, limit: u32) -> Vec<Item>;
     tried(space: &Space, batch: BatchId, index: ItemIndex) -> Vec<Tried>;
     result(space: &Space, batch: BatchId, revision: Option<u32>) -> Option<BatchResult>;

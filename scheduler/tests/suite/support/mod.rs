@@ -1,6 +1,7 @@
 //! A scheduler over the embedded engine, with engines that fail when told to and a clock that is moved.
 
 pub(crate) mod broker;
+pub(crate) mod progress;
 pub(crate) mod store;
 
 use std::sync::Arc;
@@ -20,7 +21,6 @@ use flotilla_core::trace::NoPropagation;
 use flotilla_core::{
     Batch, BatchId, BatchSpec, Clock, Ids, Json, Pool, Shutdown, Space, SystemClock, Tasks, WorkerId,
 };
-use flotilla_embedded::progress::EmbeddedProgress;
 use flotilla_scheduler::{Config, Deps};
 use flotilla_sqlite::SqliteStore;
 use flotilla_tests::eventually;
@@ -28,6 +28,7 @@ use futures_util::StreamExt;
 use jiff::SignedDuration;
 
 use self::broker::FlakyBroker;
+use self::progress::Frail;
 use self::store::FlakyStore;
 
 /// For what must happen, however slow the machine is.
@@ -40,6 +41,7 @@ pub(crate) struct World {
     /// The same.
     pub(crate) flaky: Arc<FlakyStore>,
     pub(crate) broker: Arc<FlakyBroker>,
+    pub(crate) live: Arc<Frail>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) config: Config,
     ids: Ids,
@@ -64,10 +66,11 @@ impl World {
             shards: DEFAULT_SHARDS,
         };
         broker.declare(&topology).await.unwrap();
+        let live = Arc::new(Frail::new(Arc::clone(&shared)));
         let deps = Deps {
             store: Arc::clone(&store),
             broker: Arc::<FlakyBroker>::clone(&broker),
-            progress: Arc::new(EmbeddedProgress::new(Arc::clone(&shared))),
+            progress: Arc::<Frail>::clone(&live),
             objects: Objects::new(Arc::new(object_store::memory::InMemory::new())),
             clock: Arc::clone(&shared),
             trace: Arc::new(NoPropagation),
@@ -77,6 +80,7 @@ impl World {
             store,
             flaky,
             broker,
+            live,
             clock,
             config: Config::default(),
             ids: Ids::new(shared),

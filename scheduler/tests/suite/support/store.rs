@@ -157,7 +157,8 @@ forward!(Upkeep {
 forward!(Reading {
     fn batch(space: &Space, id: BatchId) -> Result<Option<Batch>>;
     fn batches(space: &Space, filter: &BatchFilter, limit: u32) -> Result<Vec<Batch>>;
-    fn watched(ended_since: Timestamp, limit: u32) -> Result<Vec<Batch>>;
+    fn unfinished(after: Option<BatchId>, limit: u32) -> Result<Vec<Batch>>;
+    fn finished(after: (Timestamp, BatchId), limit: u32) -> Result<Vec<Batch>>;
     fn items(space: &Space, batch: BatchId, filter: &ItemFilter, limit: u32) -> Result<Vec<Item>>;
     fn tried(space: &Space, batch: BatchId, index: ItemIndex) -> Result<Vec<Tried>>;
     fn result(space: &Space, batch: BatchId, revision: Option<u32>) -> Result<Option<BatchResult>>;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
+use uuid::Uuid;
 
 use crate::error::Result;
 use crate::ids::{BatchId, Space};
@@ -40,6 +41,10 @@ pub trait Progress: Send + Sync {
 
     /// Workers heard of within their time to live, by id.
     async fn workers(&self) -> Result<Vec<WorkerStatus>>;
+
+    /// Names what is there now: a random id that is made where there is none. Another one than before means that what was
+    /// written before is lost. The same one is no proof of the contrary: an engine may lose a part.
+    async fn incarnation(&self) -> Result<Uuid>;
 
     /// Answers when the engine does.
     async fn ping(&self) -> Result<()>;

@@ -429,9 +429,12 @@ pub trait Reading: Send + Sync {
     /// Batches, newest first. Uploads are not listed: they are not accepted yet.
     async fn batches(&self, space: &Space, filter: &BatchFilter, limit: u32) -> Result<Vec<Batch>>;
 
-    /// Sealed batches of every space that are not final, then those that ended since `ended_since`, oldest first: for
-    /// services that watch over them.
-    async fn watched(&self, ended_since: Timestamp, limit: u32) -> Result<Vec<Batch>>;
+    /// Sealed batches of every space that are not final, by id, from the first after `after` on: for services that watch
+    /// over them.
+    async fn unfinished(&self, after: Option<BatchId>, limit: u32) -> Result<Vec<Batch>>;
+
+    /// Batches of every space that have ended, by the time at which they did and their id, from the first after `after` on.
+    async fn finished(&self, after: (Timestamp, BatchId), limit: u32) -> Result<Vec<Batch>>;
 
     /// Items of a batch, in input order. Empty where the batch does not exist.
     async fn items(

@@ -31,8 +31,12 @@ impl Reading for PostgresStore {
         self.sessions.run(batches::Page { space, filter, limit }).await
     }
 
-    async fn watched(&self, ended_since: Timestamp, limit: u32) -> Result<Vec<Batch>> {
-        self.sessions.run(watched::Watched { ended_since, limit }).await
+    async fn unfinished(&self, after: Option<BatchId>, limit: u32) -> Result<Vec<Batch>> {
+        self.sessions.run(watched::Unfinished { after, limit }).await
+    }
+
+    async fn finished(&self, after: (Timestamp, BatchId), limit: u32) -> Result<Vec<Batch>> {
+        self.sessions.run(watched::Finished { after, limit }).await
     }
 
     async fn items(

@@ -1,43 +1,58 @@
 //! Batches of every space that services watch over.
 
-use flotilla_core::Result;
 use flotilla_core::batch::Batch;
-use futures_util::future::try_join;
+use flotilla_core::{BatchId, Result};
 use jiff::Timestamp;
 
 use crate::error::Failure;
 use crate::rows::{batches, select_batches};
 use crate::session::{Client, Operation};
 
-const ACTIVE: &str = select_batches!(
-    "WHERE b.state IN ('pending', 'processing', 'paused', 'cancelling') AND b.deleted_at IS NULL ORDER BY b.id LIMIT $1"
+const UNFINISHED: &str = select_batches!(
+    "WHERE b.state IN ('pending', 'processing', 'paused', 'cancelling') AND b.deleted_at IS NULL
+       AND b.id > $2
+     ORDER BY b.id LIMIT $1"
 );
-const ENDED: &str = select_batches!(
-    "WHERE b.completed_at >= $2 AND b.deleted_at IS NULL ORDER BY b.completed_at, b.id LIMIT $1"
+const FINISHED: &str = select_batches!(
+    "WHERE (b.completed_at, b.id) > ($2, $3) AND b.deleted_at IS NULL ORDER BY b.completed_at, b.id LIMIT $1"
 );
 
-pub(super) struct Watched {
-    pub(super) ended_since: Timestamp,
+pub(super) struct Unfinished {
+    pub(super) after: Option<BatchId>,
     pub(super) limit: u32,
 }
 
-impl Operation for Watched {
+impl Operation for Unfinished {
     type Output = Vec<Batch>;
-    const ATTEMPT: &'static str = "list watched batches";
+    const ATTEMPT: &'static str = "list batches that have not ended";
 
-    /// A batch that ends in between is in both answers, and one that has not ended is in the first: none is missed.
     async fn run(&self, client: &mut Client) -> Result<Vec<Batch>, Failure> {
-        let active = client.prepare_cached(ACTIVE).await?;
-        let ended = client.prepare_cached(ENDED).await?;
-        let limit = i64::from(self.limit);
-        let (active, ended) = try_join(
-            client.query(&active, &[&limit]),
-            client.query(&ended, &[&limit, &self.ended_since]),
+        let statement = client.prepare_cached(UNFINISHED).await?;
+        let after = self.after.unwrap_or(BatchId::LOWEST);
+        batches(
+            &client
+                .query(&statement, &[&i64::from(self.limit), &after.0])
+                .await?,
         )
-        .await?;
-        let mut watched = batches(&active)?;
-        watched.extend(batches(&ended)?);
-        watched.truncate(self.limit as usize);
-        Ok(watched)
+    }
+}
+
+pub(super) struct Finished {
+    pub(super) after: (Timestamp, BatchId),
+    pub(super) limit: u32,
+}
+
+impl Operation for Finished {
+    type Output = Vec<Batch>;
+    const ATTEMPT: &'static str = "list batches that have ended";
+
+    async fn run(&self, client: &mut Client) -> Result<Vec<Batch>, Failure> {
+        let statement = client.prepare_cached(FINISHED).await?;
+        let (since, id) = self.after;
+        batches(
+            &client
+                .query(&statement, &[&i64::from(self.limit), &since, &id.0])
+                .await?,
+        )
     }
 }

@@ -44,17 +44,26 @@ pub(super) fn page(db: &Connection, space: &Space, filter: &BatchFilter, limit: 
     select(db, &rest, named)
 }
 
-/// What runs, oldest first, then what ended since.
-pub(super) fn watched(db: &Connection, ended_since: Timestamp, limit: u32) -> Done<Vec<Batch>> {
-    let running = "
-        WHERE state IN ('pending', 'processing', 'paused', 'cancelling') AND deleted_at IS NULL
+/// What has not ended, by id.
+pub(super) fn unfinished(db: &Connection, after: Option<BatchId>, limit: u32) -> Done<Vec<Batch>> {
+    let rest = "
+        WHERE state IN ('pending', 'processing', 'paused', 'cancelling') AND deleted_at IS NULL AND id > :after
         ORDER BY id LIMIT :limit";
-    let mut batches = select(db, running, named_params! { ":limit": limit })?;
-    let left = limit.saturating_sub(u32::try_from(batches.len()).unwrap_or(u32::MAX));
-    let ended = "WHERE completed_at >= :since AND deleted_at IS NULL ORDER BY completed_at, id LIMIT :limit";
-    let named = named_params! { ":since": Micros(ended_since), ":limit": left };
-    batches.extend(select(db, ended, named)?);
-    Ok(batches)
+    let after = Id(after.unwrap_or(BatchId::LOWEST));
+    select(db, rest, named_params! { ":after": after, ":limit": limit })
+}
+
+/// What has ended, in that order.
+pub(super) fn finished(db: &Connection, after: (Timestamp, BatchId), limit: u32) -> Done<Vec<Batch>> {
+    let rest = "
+        WHERE (completed_at, id) > (:since, :after) AND deleted_at IS NULL
+        ORDER BY completed_at, id LIMIT :limit";
+    let (since, after) = (Micros(after.0), Id(after.1));
+    select(
+        db,
+        rest,
+        named_params! { ":since": since, ":after": after, ":limit": limit },
+    )
 }
 
 fn select(db: &Connection, rest: &str, named: &[(&str, &dyn ToSql)]) -> Done<Vec<Batch>> {

@@ -80,3 +80,15 @@ pub async fn the_engine_answers(fixture: Fixture) {
     fixture.writer.ping().await.unwrap();
     fixture.reader.ping().await.unwrap();
 }
+
+/// The same name for everybody, for as long as nothing is lost.
+pub async fn what_is_there_has_a_name_while_it_is_there(fixture: Fixture) {
+    let name = fixture.writer.incarnation().await.unwrap();
+    fixture
+        .writer
+        .publish(&[super::fixture::running()])
+        .await
+        .unwrap();
+    assert_eq!(fixture.reader.incarnation().await.unwrap(), name);
+    assert_eq!(fixture.writer.incarnation().await.unwrap(), name);
+}

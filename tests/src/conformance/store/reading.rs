@@ -261,25 +261,51 @@ pub async fn a_space_sees_only_its_own(t: Fixture) {
     }
 }
 
-/// Sealed and not ended, of anybody; then what ended of late.
-pub async fn running_batches_are_watched_to_their_end(t: Fixture) {
-    let ended_long_ago = t.sealed(0).await;
-    t.advance(Duration::from_secs(60));
-    let since = t.now();
+/// Sealed and not ended, of anybody.
+pub async fn batches_are_watched_to_their_end(t: Fixture) {
+    t.sealed(0).await;
     let elsewhere = t.in_space("elsewhere").dispatched(1).await;
-    let empty = t.sealed(0).await;
     t.uploaded(inputs(0..1)).await;
     let done = t.dispatched(1).await;
     t.finish(done).await;
-    let here = t.sealed(1).await;
+    let (here, there) = (t.sealed(1).await, t.dispatched(1).await);
 
-    let watched = async |since, limit| {
-        let batches = t.store.watched(since, limit).await.expect("lists");
+    let unfinished = async |after, limit| {
+        let batches = t.store.unfinished(after, limit).await.expect("lists");
         batches.into_iter().map(|batch| batch.id).collect::<Vec<_>>()
     };
-    assert_eq!(watched(since, 9).await, [elsewhere, here, empty, done]);
-    assert_eq!(watched(since, 3).await, [elsewhere, here, empty]);
-    assert_eq!(watched(Timestamp::MAX, 9).await, [elsewhere, here]);
-    let hour_ago = since - Duration::from_secs(3_600);
-    assert!(watched(hour_ago, 9).await.contains(&ended_long_ago));
+    assert_eq!(unfinished(None, 9).await, [elsewhere, here, there]);
+    assert_eq!(unfinished(None, 2).await, [elsewhere, here]);
+    assert_eq!(unfinished(Some(here), 2).await, [there]);
+    assert_eq!(unfinished(Some(there), 2).await, []);
+}
+
+/// In the order of their ends, page after page: also those that ended at the same moment.
+pub async fn ended_batches_are_listed_by_their_ends(t: Fixture) {
+    let ended_long_ago = t.sealed(0).await;
+    t.advance(Duration::from_secs(60));
+    let since = t.now();
+    let late = t.dispatched(1).await;
+    let mut expected = vec![t.in_space("elsewhere").sealed(0).await, t.sealed(0).await];
+    t.sealed(1).await;
+    t.advance(Duration::from_secs(1));
+    t.finish(late).await;
+    expected.push(late);
+
+    let mut point = (since - Duration::from_micros(1), BatchId::LOWEST);
+    let mut listed = Vec::new();
+    loop {
+        let page = t.store.finished(point, 1).await.expect("lists");
+        let Some(batch) = page.first() else { break };
+        point = (batch.completed_at.expect("it has ended"), batch.id);
+        listed.push(batch.id);
+    }
+    assert_eq!(listed, expected);
+    let all = t
+        .store
+        .finished((Timestamp::UNIX_EPOCH, BatchId::LOWEST), 9)
+        .await;
+    let all: Vec<_> = all.expect("lists").into_iter().map(|batch| batch.id).collect();
+    assert_eq!(all[0], ended_long_ago);
+    assert_eq!(all[1..], expected);
 }

@@ -220,7 +220,9 @@ pub async fn an_open_batch_is_deleted_by_force(t: Fixture) {
 pub async fn what_is_being_removed_is_watched(t: Fixture) {
     let id = t.dispatched(1).await;
     t.done(id, &DELETE_BY_FORCE).await;
-    let watched = t.store.watched(t.now(), 9).await.expect("lists");
+    let mut watched = t.store.unfinished(None, 9).await.expect("lists");
+    let since = (t.now(), BatchId::LOWEST);
+    watched.extend(t.store.finished(since, 9).await.expect("lists"));
     for batch in watched {
         assert!(batch.id != id || batch.deleted);
     }

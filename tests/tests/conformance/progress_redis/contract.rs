@@ -167,6 +167,7 @@ async fn keys_and_their_times_are_as_documented() {
         .heartbeat(&status, Duration::from_secs(3600))
         .await
         .unwrap();
+    progress.incarnation().await.unwrap();
 
     let mut named = BTreeSet::new();
     for row in document.table("Keys") {

@@ -23,8 +23,14 @@ async fn after_a_loss_of_everything_the_next_writes_restore_it() {
     progress.publish(&[live.clone(), done.clone()]).await.unwrap();
     progress.heartbeat(&status, LONG).await.unwrap();
     let mut events = progress.subscribe(Scope::All).await.unwrap();
+    let name = progress.incarnation().await.unwrap();
 
     let () = redis.admin("FLUSHALL").await;
+    assert_ne!(
+        progress.incarnation().await.unwrap(),
+        name,
+        "whoever wrote before can tell"
+    );
     assert_eq!(
         progress.read(&[live.batch, done.batch]).await.unwrap(),
         [None, None]

@@ -105,6 +105,10 @@ impl Progress for Board {
         self.inner.workers().await
     }
 
+    async fn incarnation(&self) -> Result<uuid::Uuid> {
+        self.inner.incarnation().await
+    }
+
     async fn ping(&self) -> Result<()> {
         self.inner.ping().await
     }
