@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::batch::Batch;
+use flotilla_core::ports::progress::Incarnation;
 use flotilla_core::ports::{Progress, Store};
 use flotilla_core::snapshot::Snapshot;
 use flotilla_core::{BatchId, Clock, Counts, Result};
 use jiff::{SignedDuration, Timestamp};
-use uuid::Uuid;
 
 use super::Task;
 use crate::Deps;
@@ -38,7 +38,7 @@ pub struct StaleProgress {
     progress: Arc<dyn Progress>,
     clock: Arc<dyn Clock>,
     view: LiveView,
-    incarnation: Option<Uuid>,
+    incarnation: Option<Incarnation>,
     /// The batch after which the next look at those that have not ended begins.
     unfinished_after: Option<BatchId>,
     written: HashMap<BatchId, (u64, Counts)>,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::ports::Progress;
-use flotilla_core::ports::progress::{Heard, Scope};
+use flotilla_core::ports::progress::{Heard, Incarnation, Scope};
 use flotilla_core::snapshot::{Event, Snapshot, Steering};
 use flotilla_core::worker::WorkerStatus;
 use flotilla_core::{BatchId, Clock, Result, Space};
@@ -18,7 +18,6 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
-use uuid::Uuid;
 
 use self::board::Board;
 
@@ -31,7 +30,7 @@ const BUFFER: usize = 1024;
 #[derive(Debug)]
 pub struct EmbeddedProgress {
     clock: Arc<dyn Clock>,
-    incarnation: Uuid,
+    incarnation: Incarnation,
     board: Mutex<Board>,
     events: broadcast::Sender<Event>,
 }
@@ -42,7 +41,7 @@ impl EmbeddedProgress {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            incarnation: Uuid::now_v7(),
+            incarnation: Incarnation::random(),
             board: Mutex::default(),
             events: broadcast::Sender::new(BUFFER),
         }
@@ -106,7 +105,7 @@ impl Progress for EmbeddedProgress {
         Ok(self.board().workers(self.clock.now()))
     }
 
-    async fn incarnation(&self) -> Result<Uuid> {
+    async fn incarnation(&self) -> Result<Incarnation> {
         Ok(self.incarnation)
     }
 

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::ports::Progress;
-use flotilla_core::ports::progress::{Heard, KEEP_FINAL, Scope};
+use flotilla_core::ports::progress::{Heard, Incarnation, KEEP_FINAL, Scope};
 use flotilla_core::snapshot::{Snapshot, Steering};
 use flotilla_core::worker::WorkerStatus;
 use flotilla_core::{BatchId, Error, Result, Shutdown, Space, Tasks, WorkerId};
 use futures_util::stream::BoxStream;
 use redis::{Pipeline, RedisError, ScriptInvocation, Value};
 use url::Url;
-use uuid::Uuid;
 
 use crate::address::Address;
 use crate::backoff::Backoff;
@@ -248,9 +247,9 @@ impl Progress for RedisProgress {
         Ok(found.into_iter().flatten().collect())
     }
 
-    async fn incarnation(&self) -> Result<Uuid> {
+    async fn incarnation(&self) -> Result<Incarnation> {
         let key = self.keys.incarnation();
-        let id = Uuid::now_v7();
+        let id = Incarnation::random();
         let mut pipeline = redis::pipe();
         pipeline
             .cmd("SET")

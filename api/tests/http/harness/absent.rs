@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flotilla_core::message::{ItemMessage, Report};
 use flotilla_core::ports::broker::{Depth, Queue, Subscription, Topology, Unpublished};
-use flotilla_core::ports::progress::{Heard, Scope};
+use flotilla_core::ports::progress::{Heard, Incarnation, Scope};
 use flotilla_core::ports::{Broker, Progress};
 use flotilla_core::shard::Shard;
 use flotilla_core::snapshot::{Snapshot, Steering};
@@ -46,7 +46,7 @@ impl Progress for Absent {
     async fn workers(&self) -> Result<Vec<WorkerStatus>> {
         away()
     }
-    async fn incarnation(&self) -> Result<uuid::Uuid> {
+    async fn incarnation(&self) -> Result<Incarnation> {
         away()
     }
     async fn ping(&self) -> Result<()> {

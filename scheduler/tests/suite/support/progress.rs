@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::ports::Progress;
-use flotilla_core::ports::progress::{Heard, Scope};
+use flotilla_core::ports::progress::{Heard, Incarnation, Scope};
 use flotilla_core::snapshot::{Snapshot, Steering};
 use flotilla_core::worker::WorkerStatus;
 use flotilla_core::{BatchId, Clock, Error, Result, Space};
 use flotilla_embedded::progress::EmbeddedProgress;
 use futures_util::stream::BoxStream;
-use uuid::Uuid;
 
 /// The embedded one, with what can happen to others.
 pub(crate) struct Frail {
@@ -73,7 +72,7 @@ impl Progress for Frail {
     async fn workers(&self) -> Result<Vec<WorkerStatus>> {
         self.there()?.workers().await
     }
-    async fn incarnation(&self) -> Result<Uuid> {
+    async fn incarnation(&self) -> Result<Incarnation> {
         self.there()?.incarnation().await
     }
     async fn ping(&self) -> Result<()> {

@@ -1,10 +1,12 @@
 //! The port to the live view: a disposable projection of the store, and the wake-up channel.
 
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use uuid::Uuid;
 
 use crate::error::Result;
 use crate::ids::{BatchId, Space};
@@ -44,10 +46,35 @@ pub trait Progress: Send + Sync {
 
     /// Names what is there now: a random id that is made where there is none. Another one than before means that what was
     /// written before is lost. The same one is no proof of the contrary: an engine may lose a part.
-    async fn incarnation(&self) -> Result<Uuid>;
+    async fn incarnation(&self) -> Result<Incarnation>;
 
     /// Answers when the engine does.
     async fn ping(&self) -> Result<()>;
+}
+
+/// A random id of what a live view holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Incarnation(u64);
+
+impl Incarnation {
+    /// Another one than every other.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+}
+
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for Incarnation {
+    type Err = ParseIntError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u64::from_str_radix(text, 16).map(Self)
+    }
 }
 
 /// What a subscriber hears.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flotilla_core::batch::Counts;
 use flotilla_core::ports::Progress;
-use flotilla_core::ports::progress::{Heard, Scope};
+use flotilla_core::ports::progress::{Heard, Incarnation, Scope};
 use flotilla_core::snapshot::{Snapshot, Steering};
 use flotilla_core::worker::WorkerStatus;
 use flotilla_core::{BatchId, BatchState, Clock, Result, Space, SystemClock};
@@ -105,7 +105,7 @@ impl Progress for Board {
         self.inner.workers().await
     }
 
-    async fn incarnation(&self) -> Result<uuid::Uuid> {
+    async fn incarnation(&self) -> Result<Incarnation> {
         self.inner.incarnation().await
     }
 
