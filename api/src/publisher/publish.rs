@@ -42,16 +42,17 @@ impl Publishing {
             .collect();
         crash::point("publisher.claimed");
         let trials = Trials::until(deadline - self.reserve);
-        let published = publish_all(self.deps.broker.as_ref(), &items, trials);
+        let count = items.len();
+        let published = publish_all(self.deps.broker.as_ref(), items, trials);
         if let Err(reason) = published.await {
-            tracing::warn!(%pool, reason, items = items.len(), "items are not published in time and will be claimed again");
+            tracing::warn!(%pool, reason, items = count, "items are not published in time and will be claimed again");
             return;
         }
         crash::point("publisher.confirmed");
         // Apart from publishing: items that the broker has are not sent again because the store is away.
         let marked = mark_all(self.deps.store.as_ref(), &ids, Trials::until(deadline));
         if let Err(reason) = marked.await {
-            tracing::warn!(%pool, reason, items = items.len(), "items are published and can't be marked so: they go out again");
+            tracing::warn!(%pool, reason, items = count, "items are published and can't be marked so: they go out again");
             return;
         }
         crash::point("publisher.marked");
@@ -86,17 +87,20 @@ impl Publishing {
 }
 
 /// Publishes until the broker has all of `items`: after a failure, those again that it may not have.
-async fn publish_all(broker: &dyn Broker, items: &[ItemMessage], mut trials: Trials) -> Result<(), String> {
-    let mut left = Vec::from_iter(0..items.len());
+async fn publish_all(
+    broker: &dyn Broker,
+    mut items: Vec<ItemMessage>,
+    mut trials: Trials,
+) -> Result<(), String> {
     loop {
-        let sent = left.iter().filter_map(|&item| items.get(item).cloned()).collect();
-        match trials.in_time(broker.publish_items(sent)).await? {
+        match trials.in_time(broker.publish_items(&items)).await? {
             Ok(()) => return Ok(()),
-            Err(Unpublished { left: still, error }) => {
-                left = still
-                    .into_iter()
-                    .filter_map(|position| left.get(position).copied())
-                    .collect();
+            Err(Unpublished { left, error }) => {
+                let (mut position, mut left) = (0, left.into_iter().peekable());
+                items.retain(|_| {
+                    position += 1;
+                    left.next_if_eq(&(position - 1)).is_some()
+                });
                 trials.failed(&error).await?;
             }
         }

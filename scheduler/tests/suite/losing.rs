@@ -96,7 +96,7 @@ async fn what_is_somewhere_is_not_lost() {
     let messages = world.dispatched(2).await;
     let batch = messages[0].batch;
     let mut task = LostDispatches::new(&world.deps, DEFAULT_SHARDS);
-    world.broker.publish_items(messages.clone()).await.unwrap();
+    world.broker.publish_items(&messages.clone()).await.unwrap();
     assert_eq!(look(&world, &mut task).await, 0, "it waits in its queue");
 
     let work = world.broker.consume_items(&Pool::default(), 10).await.unwrap();

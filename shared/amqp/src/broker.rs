@@ -14,7 +14,9 @@ use crate::address::Address;
 use crate::control::{Call, Control};
 use crate::feed::Feeds;
 use crate::link::Link;
+use crate::live::Live;
 use crate::publish::Publisher;
+use crate::publishing::Publishing;
 use crate::topology;
 use crate::wire::{Outgoing, read_item, read_report};
 use crate::{ENGINE, Options};
@@ -41,8 +43,9 @@ impl AmqpBroker {
     pub fn connect(url: &Url, name: &str, options: Options) -> Result<Self> {
         let address = Address::parse(url, &options)?;
         let tasks = Tasks::new(Shutdown::new());
-        let link = |purpose| Link::open(address.clone(), format!("{name} ({purpose})"), &options, &tasks);
-        let (publishing, consuming) = (link("publishing"), link("consuming"));
+        let name = |purpose| format!("{name} ({purpose})");
+        let publishing = Link::<Publishing>::open(address.clone(), name("publishing"), &options, &tasks);
+        let consuming = Link::<Live>::open(address, name("consuming"), &options, &tasks);
         Ok(Self {
             publisher: Publisher::new(publishing, &options),
             // Not on the other connection: during an alarm, the broker reads nothing from it.
@@ -100,15 +103,17 @@ impl Broker for AmqpBroker {
         Ok(())
     }
 
-    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<(), Unpublished> {
-        self.publisher
-            .publish(items.into_iter().map(Outgoing::item))
-            .await
+    async fn publish_items(&self, items: &[ItemMessage]) -> Result<(), Unpublished> {
+        let messages: Vec<Outgoing<'_>> = items.iter().map(Outgoing::Item).collect();
+        self.publisher.publish(&messages).await
     }
 
     async fn publish_report(&self, shard: Shard, report: &Report) -> Result<()> {
-        let report = Outgoing::report(shard, report)?;
-        let published = self.publisher.publish(std::iter::once(report)).await;
+        let body = report
+            .encode()
+            .map_err(|error| Error::corrupt(ENGINE, "a report has no JSON form").because(error))?;
+        let report = Outgoing::Report { shard, body: &body };
+        let published = self.publisher.publish(&[report]).await;
         published.map_err(|unpublished| unpublished.error)
     }
 

@@ -13,7 +13,8 @@ use crate::Options;
 use crate::backoff::Backoff;
 use crate::channels::Channels;
 use crate::fault::{explain, is_stumble, no_answer};
-use crate::link::{Link, Patience};
+use crate::link::{Connection, Link, Patience};
+use crate::live::Live;
 use crate::topology::Declared;
 
 /// Channels for it.
@@ -37,14 +38,14 @@ pub(crate) enum Call<'a> {
 /// Makes calls over one link.
 #[derive(Debug)]
 pub(crate) struct Control {
-    channels: Channels,
+    channels: Channels<Live>,
     timeout: Duration,
 }
 
 impl Control {
-    pub(crate) fn new(link: Link, options: &Options) -> Self {
+    pub(crate) fn new(link: Link<Live>, options: &Options) -> Self {
         Self {
-            channels: Channels::new(link, CHANNELS, false),
+            channels: Channels::new(link, CHANNELS),
             timeout: options.call_timeout,
         }
     }

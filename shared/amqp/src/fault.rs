@@ -60,15 +60,19 @@ impl Fault {
             Lapin::ProtocolError(refusal) => {
                 Self::refused(address, refusal.get_id(), refusal.get_message().as_str())
             }
-            Lapin::IOError(error) => Self::unavailable(format!(
-                "cannot connect to {address}: {error}. {}",
-                Self::advice(address, error.kind())
-            )),
+            Lapin::IOError(error) => Self::network(address, error),
             _ => Self::unavailable(format!("cannot connect to {address}: {error}")),
         }
     }
 
-    fn refused(address: &Address, code: u16, text: &str) -> Self {
+    /// The network did not let a connection be opened.
+    pub(crate) fn network(address: &Address, error: &io::Error) -> Self {
+        let advice = Self::advice(address, error.kind());
+        Self::unavailable(format!("cannot connect to {address}: {error}. {advice}"))
+    }
+
+    /// The broker did not let a connection be opened.
+    pub(crate) fn refused(address: &Address, code: u16, text: &str) -> Self {
         match code {
             ACCESS_REFUSED => Self::misconfigured(format!(
                 "{address} refused the user or the password: check them in the broker URL"
@@ -108,10 +112,16 @@ pub(crate) fn is_stumble(error: &lapin::Error) -> bool {
 
 /// A call on a channel failed. `what` names the object ("queue x"), `doing` the attempt ("declare").
 pub(crate) fn explain(address: &Address, doing: &str, what: &str, error: lapin::Error) -> Error {
-    let (code, text) = match error.kind() {
-        Lapin::ProtocolError(refusal) => (refusal.get_id(), refusal.get_message().to_string()),
-        _ => return Error::unavailable(ENGINE, format!("cannot {doing} {what} at {address}")).because(error),
-    };
+    match error.kind() {
+        Lapin::ProtocolError(refusal) => {
+            refused(address, doing, what, refusal.get_id(), refusal.get_message().as_str())
+        }
+        _ => Error::unavailable(ENGINE, format!("cannot {doing} {what} at {address}")).because(error),
+    }
+}
+
+/// The same for a reply of the broker.
+pub(crate) fn refused(address: &Address, doing: &str, what: &str, code: u16, text: &str) -> Error {
     let vhost = address.vhost();
     match code {
         NOT_FOUND => missing(address, what),
@@ -129,8 +139,17 @@ pub(crate) fn explain(address: &Address, doing: &str, what: &str, error: lapin::
                 "the user may not {doing} {what} in vhost {vhost:?}: docs/amqp.md lists the permissions of each role"
             ),
         ),
-        _ => Error::unavailable(ENGINE, format!("cannot {doing} {what} at {address}")).because(error),
+        _ => Error::unavailable(ENGINE, format!("cannot {doing} {what} at {address}: {text} ({code})")),
     }
+}
+
+/// What a publisher is told during an alarm.
+pub(crate) fn blocked(address: &Address) -> Error {
+    let message = format!(
+        "{address} takes no messages: a memory or disk alarm is on (`rabbitmq-diagnostics alarms`). Publishing goes on by \
+         itself when it is over"
+    );
+    Error::unavailable(ENGINE, message)
 }
 
 /// Something that `flotilla migrate` makes is not there.

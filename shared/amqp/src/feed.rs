@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::backoff::Backoff;
 use crate::fault::{explain, no_answer};
-use crate::link::Link;
+use crate::link::{Connection, Link};
 use crate::live::Live;
 use crate::session::{Session, Settler};
 use crate::wire::{Read, redeliveries};
@@ -22,7 +22,7 @@ use crate::{ENGINE, Options};
 /// Where subscriptions come from.
 #[derive(Debug, Clone)]
 pub(crate) struct Feeds {
-    pub(crate) link: Link,
+    pub(crate) link: Link<Live>,
     pub(crate) tasks: Tasks,
     pub(crate) options: Options,
     /// Numbers the channels of the process, so that a tag of one is never taken for another's.
@@ -160,7 +160,7 @@ impl<M> Feed<M> {
     /// Always on a new channel: on 3.10.8, consuming again on one with deliveries under way kills it.
     async fn open(&self, live: Arc<Live>) -> Result<Active> {
         let failed = |error| explain(live.address(), "consume", &format!("queue {}", self.queue), error);
-        let channel = live.connection().create_channel().await.map_err(failed)?;
+        let channel = live.channel().await?;
         // Before the consumer: it gets what is allowed when it starts.
         let qos = BasicQosOptions { global: false };
         channel.basic_qos(self.prefetch, qos).await.map_err(failed)?;

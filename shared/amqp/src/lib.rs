@@ -31,6 +31,7 @@ mod live;
 mod options;
 mod outstanding;
 mod publish;
+mod publishing;
 mod session;
 mod topology;
 mod wire;

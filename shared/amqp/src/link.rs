@@ -1,39 +1,99 @@
 //! A connection that is opened again whenever it ends.
 
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use flotilla_core::{Error, Result, Shutdown, Tasks};
-use futures_util::{Stream, StreamExt};
-use lapin::{Connection, ConnectionProperties, Event};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::address::Address;
 use crate::backoff::Backoff;
 use crate::fault::Fault;
-use crate::live::Live;
 use crate::{ENGINE, Options};
 
-/// How often to look at the state of a connection: not every end of one is an event.
-const LOOK: Duration = Duration::from_secs(1);
+/// What a supervisor keeps open.
+pub(crate) trait Connection: fmt::Debug + Send + Sync + Sized + 'static {
+    /// What calls are made over, one at a time each.
+    type Channel: fmt::Debug + Send;
+
+    /// Opens one. `name` is what the broker shows.
+    fn open(
+        address: &Address,
+        name: &str,
+        options: &Options,
+    ) -> impl Future<Output = Result<Self, Fault>> + Send;
+
+    /// Where it leads to.
+    fn address(&self) -> &Address;
+
+    /// True until it ended or was given up.
+    fn is_usable(&self) -> bool;
+
+    /// Works for as long as it lasts, and answers why it ended.
+    fn run(&self, name: &str, options: &Options) -> impl Future<Output = Fault> + Send;
+
+    /// Nobody waits on it any more.
+    fn give_up(&self);
+
+    /// Ends when it was given up.
+    fn gone(&self) -> impl Future<Output = ()> + Send;
+
+    /// True while an alarm is on: the broker reads nothing of what is sent.
+    fn is_blocked(&self) -> bool;
+
+    /// Waits for the end of an alarm. Nothing may be sent before.
+    ///
+    /// # Errors
+    /// Where that takes until `deadline`.
+    fn unblocked(&self, deadline: Instant) -> impl Future<Output = Result<()>> + Send;
+
+    /// Opens a channel.
+    fn channel(&self) -> impl Future<Output = Result<Self::Channel>> + Send;
+
+    /// True while a channel can be used.
+    fn has(channel: &Self::Channel) -> bool;
+
+    /// Says goodbye, within a bounded time.
+    fn close(&self) -> impl Future<Output = ()> + Send;
+}
 
 /// Where a supervised connection stands.
-#[derive(Debug, Clone)]
-enum State {
+#[derive(Debug)]
+enum State<C> {
     /// The first attempt is under way.
     Connecting,
-    Up(Arc<Live>),
+    Up(Arc<C>),
     Down(Fault),
     /// For good.
     Closed,
 }
 
+impl<C> Clone for State<C> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Connecting => Self::Connecting,
+            Self::Up(live) => Self::Up(Arc::clone(live)),
+            Self::Down(fault) => Self::Down(fault.clone()),
+            Self::Closed => Self::Closed,
+        }
+    }
+}
+
 /// A handle to a supervised connection.
-#[derive(Debug, Clone)]
-pub(crate) struct Link {
+#[derive(Debug)]
+pub(crate) struct Link<C> {
     address: Address,
-    state: watch::Receiver<State>,
+    state: watch::Receiver<State<C>>,
+}
+
+impl<C> Clone for Link<C> {
+    fn clone(&self) -> Self {
+        Self {
+            address: self.address.clone(),
+            state: self.state.clone(),
+        }
+    }
 }
 
 /// What to do while there is no connection.
@@ -45,7 +105,7 @@ pub(crate) enum Patience {
     UntilDeadline,
 }
 
-impl Link {
+impl<C: Connection> Link<C> {
     /// Starts to connect, in the background. `name` is what the broker shows.
     pub(crate) fn open(address: Address, name: String, options: &Options, tasks: &Tasks) -> Self {
         let (sender, state) = watch::channel(State::Connecting);
@@ -67,7 +127,7 @@ impl Link {
     }
 
     /// The open connection.
-    pub(crate) async fn live(&self, deadline: Instant, patience: Patience) -> Result<Arc<Live>> {
+    pub(crate) async fn live(&self, deadline: Instant, patience: Patience) -> Result<Arc<C>> {
         let mut state = self.state.clone();
         let settled = state.wait_for(|state| match state {
             State::Connecting => false,
@@ -87,7 +147,7 @@ impl Link {
     }
 
     /// The open connection, however long it takes. `None` when there will be none.
-    pub(crate) async fn eventually(&self) -> Option<Arc<Live>> {
+    pub(crate) async fn eventually(&self) -> Option<Arc<C>> {
         let mut state = self.state.clone();
         let settled = state.wait_for(|state| match state {
             State::Up(live) => live.is_usable(),
@@ -109,16 +169,16 @@ impl Link {
 }
 
 /// Keeps one connection open.
-struct Supervisor {
+struct Supervisor<C> {
     address: Address,
     name: String,
     options: Options,
     backoff: Backoff,
     shutdown: Shutdown,
-    state: watch::Sender<State>,
+    state: watch::Sender<State<C>>,
 }
 
-impl Supervisor {
+impl<C: Connection> Supervisor<C> {
     async fn run(mut self) {
         let mut outage = false;
         let shutdown = self.shutdown.clone();
@@ -155,25 +215,23 @@ impl Supervisor {
         self.state.send_replace(State::Closed);
     }
 
-    async fn connect(&self) -> Result<Arc<Live>, Fault> {
-        let properties = ConnectionProperties::default().with_connection_name(self.name.clone().into());
-        let connecting = Connection::connect_uri(self.address.uri(), properties);
+    async fn connect(&self) -> Result<Arc<C>, Fault> {
         let waited = self.options.connect_timeout;
-        match timeout(waited, connecting).await {
-            Ok(Ok(connection)) => Ok(Arc::new(Live::new(connection, self.address.clone()))),
-            Ok(Err(error)) => Err(Fault::connecting(&self.address, &error)),
-            Err(_) => Err(Fault::no_handshake(&self.address, waited)),
-        }
+        let connecting = C::open(&self.address, &self.name, &self.options);
+        let connected = timeout(waited, connecting).await;
+        connected
+            .unwrap_or_else(|_| Err(Fault::no_handshake(&self.address, waited)))
+            .map(Arc::new)
     }
 
     /// Lends the connection out until it ends.
-    async fn hold(&mut self, live: Arc<Live>) -> Fault {
+    async fn hold(&mut self, live: Arc<C>) -> Fault {
         let since = Instant::now();
-        let events = live.connection().events_listener();
-        self.state.send_replace(State::Up(Arc::clone(&live)));
         let end = {
-            let watched = self.watch(&live, events);
-            self.shutdown.until_draining(watched).await
+            // Before it is lent out, so that it hears everything that is said about it.
+            let running = live.run(&self.name, &self.options);
+            self.state.send_replace(State::Up(Arc::clone(&live)));
+            self.shutdown.until_draining(running).await
         };
         // A connection that ends as soon as it is open is no success.
         if since.elapsed() > self.backoff.max() {
@@ -188,60 +246,6 @@ impl Supervisor {
                 live.close().await;
                 Fault::unavailable("the connection was closed")
             }
-        }
-    }
-
-    /// Returns why the connection ended.
-    async fn watch(&self, live: &Live, events: impl Stream<Item = Event>) -> Fault {
-        let mut events = std::pin::pin!(events);
-        let (mut look, mut probe) = (interval(LOOK), interval(self.options.probe_interval));
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        probe.reset();
-        let mut last = None;
-        while live.is_usable() {
-            tokio::select! {
-                event = events.next() => self.note(event, &mut last),
-                _ = look.tick() => {}
-                _ = probe.tick() => if !self.answers(live).await {
-                    let waited = self.options.probe_timeout;
-                    return Fault::unavailable(format!("{} is connected, but did not answer for {waited:?}", self.address));
-                }
-            }
-        }
-        let reason = last.map_or_else(|| "it was closed".to_owned(), |error| error.to_string());
-        Fault::unavailable(format!("lost the connection to {}: {reason}", self.address))
-    }
-
-    fn note(&self, event: Option<Event>, last: &mut Option<lapin::Error>) {
-        match event {
-            Some(Event::ConnectionBlocked(reason)) => tracing::warn!(
-                connection = self.name,
-                reason,
-                "RabbitMQ takes no messages until the alarm is over"
-            ),
-            Some(Event::ConnectionUnblocked) => {
-                tracing::info!(connection = self.name, "RabbitMQ takes messages again");
-            }
-            Some(Event::Error(error)) => *last = Some(error),
-            _ => {}
-        }
-    }
-
-    /// Asks the broker for a channel. Not for a queue: one that has lost its majority must not cost the connection
-    /// that all others are served by.
-    async fn answers(&self, live: &Live) -> bool {
-        if live.is_blocked() {
-            return true;
-        }
-        let channel = timeout(self.options.probe_timeout, live.connection().create_channel()).await;
-        match channel {
-            Ok(Ok(channel)) => {
-                // Frees its number without waiting for the answer.
-                drop(channel);
-                true
-            }
-            Ok(Err(_)) => live.is_usable(),
-            Err(_) => live.is_blocked(),
         }
     }
 }

@@ -1,35 +1,36 @@
-//! Publishing: pipelined, mandatory, every confirm awaited.
+//! Publishing: in chunks, mandatory, every confirm awaited.
 
 use std::time::Duration;
 
+use bytes::BytesMut;
 use flotilla_core::ports::broker::Unpublished;
 use flotilla_core::{Error, Result, crash};
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use lapin::options::BasicPublishOptions;
-use lapin::{Channel, Confirmation};
 use tokio::time::{Instant, timeout_at};
 
 use crate::address::Address;
 use crate::channels::Channels;
-use crate::fault::{explain, missing, no_answer};
-use crate::link::{Link, Patience};
-use crate::live::Live;
+use crate::fault::{blocked, missing, no_answer};
+use crate::link::{Connection, Link, Patience};
+use crate::publishing::frames::write_message;
+use crate::publishing::{Channel, End, Fate, Publishing};
 use crate::wire::Outgoing;
 use crate::{ENGINE, Options};
+
+/// About how many bytes are written at once.
+const CHUNK: usize = 64 << 10;
 
 /// Publishes over one link.
 #[derive(Debug)]
 pub(crate) struct Publisher {
-    channels: Channels,
+    channels: Channels<Publishing>,
     timeout: Duration,
     window: usize,
 }
 
 impl Publisher {
-    pub(crate) fn new(link: Link, options: &Options) -> Self {
+    pub(crate) fn new(link: Link<Publishing>, options: &Options) -> Self {
         Self {
-            channels: Channels::new(link, options.publishers, true),
+            channels: Channels::new(link, options.publishers),
             timeout: options.publish_timeout,
             window: options.window.max(1),
         }
@@ -37,48 +38,49 @@ impl Publisher {
 
     /// Returns when the broker has confirmed all of `messages`. After an error, each of those that are left may have
     /// arrived or not, or may still arrive.
-    pub(crate) async fn publish(
-        &self,
-        messages: impl ExactSizeIterator<Item = Outgoing>,
-    ) -> Result<(), Unpublished> {
-        if messages.len() == 0 {
+    pub(crate) async fn publish(&self, messages: &[Outgoing<'_>]) -> Result<(), Unpublished> {
+        let count = messages.len();
+        if count == 0 {
             return Ok(());
         }
-        let mut confirmed = Confirmed::none_of(messages.len());
-        let published = self.publish_within(messages, &mut confirmed).await;
-        published.map_err(|error| confirmed.without(error))
-    }
-
-    async fn publish_within(
-        &self,
-        messages: impl Iterator<Item = Outgoing>,
-        confirmed: &mut Confirmed,
-    ) -> Result<()> {
         let deadline = Instant::now() + self.timeout;
-        let lease = self.channels.lease(deadline, Patience::UntilDeadline).await?;
-        let sending = send_all(
-            &lease.channel,
-            lease.live.address(),
-            messages,
-            self.window,
-            confirmed,
-        );
+        let leased = self.channels.lease(deadline, Patience::UntilDeadline).await;
+        let lease = leased.map_err(|error| Unpublished::all(count, error))?;
+        let (channel, live) = (&lease.channel, &lease.live);
+        let sending = send_all(channel, messages, self.window);
         let sent = tokio::select! {
             biased;
-            sent = timeout_at(deadline, sending) => sent,
-            () = lease.live.gone() => return Err(no_answer(lease.live.address(), "confirm", "messages")),
+            sent = timeout_at(deadline, sending) => sent.unwrap_or(Err(Stopped::TooLate)),
+            () = live.gone() => Err(Stopped::Ended(End::Lost)),
         };
-        match sent {
-            Ok(Ok(())) => lease.keep(),
-            Ok(Err(error)) => return Err(error),
-            Err(_) => return Err(self.unconfirmed(&lease.live)),
-        }
-        Ok(())
+        let (fates, returned) = channel.fates();
+        let left = left(count, &fates);
+        let address = live.address();
+        let error = match (sent, &returned) {
+            (Ok(()), None) if left.is_empty() => {
+                lease.keep();
+                return Ok(());
+            }
+            (Ok(()), None) => refused(address, messages, &left),
+            (Ok(()), Some(key)) => {
+                missing(address, &format!("the queue for {key:?} of {}", exchange(messages)))
+            }
+            (Err(Stopped::TooLate), _) => self.unconfirmed(live),
+            (Err(Stopped::Ended(End::Lost)), _) => no_answer(address, "confirm", "messages"),
+            (Err(Stopped::Ended(end)), _) => {
+                live.explain(end, "publish to", &format!("exchange {}", exchange(messages)))
+            }
+        };
+        // What came back is confirmed as everything else is, and nobody can say which of them it was.
+        Err(match returned {
+            Some(_) => Unpublished::all(count, error),
+            None => Unpublished { left, error },
+        })
     }
 
-    fn unconfirmed(&self, live: &Live) -> Error {
+    fn unconfirmed(&self, live: &Publishing) -> Error {
         if live.is_blocked() {
-            return live.blocked();
+            return blocked(live.address());
         }
         let message = format!(
             "{} did not confirm every message within {:?}: it is overloaded, or a queue has lost its majority",
@@ -89,124 +91,63 @@ impl Publisher {
     }
 }
 
-/// Which messages of a call the broker has.
-struct Confirmed {
-    each: Vec<bool>,
-    /// One came back, and nobody can say whose confirm that was.
-    doubtful: bool,
+/// Why not everything is settled.
+enum Stopped {
+    TooLate,
+    Ended(End),
 }
 
-impl Confirmed {
-    fn none_of(messages: usize) -> Self {
-        Self {
-            each: vec![false; messages],
-            doubtful: false,
-        }
-    }
-
-    /// What is left to publish.
-    fn without(self, error: Error) -> Unpublished {
-        if self.doubtful {
-            return Unpublished::all(self.each.len(), error);
-        }
-        let each = self.each.into_iter().enumerate();
-        let left = each.filter_map(|(position, confirmed)| (!confirmed).then_some(position));
-        Unpublished {
-            left: left.collect(),
-            error,
-        }
-    }
-
-    fn note(&mut self, sent: (usize, Result<(), Refused>)) -> Result<()> {
-        match sent {
-            (position, Ok(())) => self.each[position] = true,
-            (_, Err(Refused::Returned(error))) => {
-                self.doubtful = true;
-                return Err(error);
-            }
-            (_, Err(Refused::Failed(error))) => return Err(error),
-        }
-        Ok(())
+impl From<End> for Stopped {
+    fn from(end: End) -> Self {
+        Self::Ended(end)
     }
 }
 
-/// Keeps up to `window` messages on their way. All of it is one future: a channel must not be used by two tasks. After a
-/// refusal nothing more is sent, but what is on its way is heard out: most of it may be there.
-async fn send_all(
-    channel: &Channel,
-    address: &Address,
-    messages: impl Iterator<Item = Outgoing>,
-    window: usize,
-    confirmed: &mut Confirmed,
-) -> Result<()> {
-    let mut under_way = FuturesUnordered::new();
-    let mut refused = Ok(());
-    for (position, message) in messages.enumerate() {
-        if under_way.len() >= window
-            && let Some(sent) = under_way.next().await
-        {
-            refused = confirmed.note(sent);
-            if refused.is_err() {
-                break;
-            }
-        }
-        under_way.push(async move { (position, send(channel, address, message).await) });
+/// Keeps up to `window` messages on their way. After a refusal nothing more is sent, but what is on its way is heard out:
+/// most of it may be there.
+async fn send_all(channel: &Channel, messages: &[Outgoing<'_>], window: usize) -> Result<(), Stopped> {
+    channel.begin();
+    let mut rest = messages;
+    while !rest.is_empty()
+        && let Some(room) = channel.room(window).await?
+    {
+        let (chunk, count) = chunk_of(channel, rest, room);
+        channel.send(chunk.freeze(), count).await?;
+        rest = &rest[count..];
     }
-    while let Some(sent) = under_way.next().await {
-        refused = refused.and(confirmed.note(sent));
-        if !under_way.is_empty() {
-            crash::point("publisher.publishing");
-        }
-    }
-    refused
+    channel.some_settled().await?;
+    crash::point("publisher.publishing");
+    Ok(channel.all_settled().await?)
 }
 
-/// Why a message is not with the broker, as far as is known.
-enum Refused {
-    /// It came back, or another one of the call did: the broker has no queue for it.
-    Returned(Error),
-    Failed(Error),
-}
-
-async fn send(channel: &Channel, address: &Address, message: Outgoing) -> Result<(), Refused> {
-    let Outgoing {
-        queue,
-        exchange,
-        key,
-        properties,
-        body,
-    } = message;
-    let options = BasicPublishOptions {
-        mandatory: true,
-        immediate: false,
-    };
-    let failed = |error| {
-        Refused::Failed(explain(
-            address,
-            "publish to",
-            &format!("exchange {exchange}"),
-            error,
-        ))
-    };
-    let confirm = channel
-        .basic_publish(exchange.into(), key.into(), options, &body, properties)
-        .await
-        .map_err(failed)?;
-    match confirm.await.map_err(failed)? {
-        Confirmation::Ack(None) => Ok(()),
-        // It arrives with the confirm of any message of the call, so what it says about itself counts.
-        Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned)) => {
-            let queue = format!("the queue for {:?} of {exchange}", returned.routing_key.as_str());
-            Err(Refused::Returned(missing(address, &queue)))
-        }
-        Confirmation::Nack(None) => {
-            let message =
-                format!("{address} refused a message for {queue}: the queue is full or has no leader");
-            Err(Refused::Failed(Error::unavailable(ENGINE, message)))
-        }
-        Confirmation::NotRequested => {
-            let message = "the channel does not confirm messages";
-            Err(Refused::Failed(Error::unavailable(ENGINE, message)))
+/// Encodes as many messages as there is room for, in a chunk and in the window: at least one.
+fn chunk_of(channel: &Channel, messages: &[Outgoing<'_>], room: usize) -> (BytesMut, usize) {
+    let mut chunk = BytesMut::with_capacity(CHUNK);
+    let mut count = 0;
+    for message in &messages[..room.clamp(1, messages.len())] {
+        write_message(&mut chunk, channel.number(), channel.frame_max(), message);
+        count += 1;
+        if chunk.len() >= CHUNK {
+            break;
         }
     }
+    (chunk, count)
+}
+
+/// The positions of those messages that the broker has not confirmed.
+fn left(count: usize, fates: &[Fate]) -> Vec<usize> {
+    let confirmed = |&position: &usize| fates.get(position) == Some(&Fate::Confirmed);
+    (0..count).filter(|position| !confirmed(position)).collect()
+}
+
+/// All messages of a call go to the same one.
+fn exchange(messages: &[Outgoing<'_>]) -> &'static str {
+    messages.first().map_or("", Outgoing::exchange)
+}
+
+fn refused(address: &Address, messages: &[Outgoing<'_>], left: &[usize]) -> Error {
+    let first = left.first().and_then(|&first| messages.get(first));
+    let queue = first.map(|message| message.queue().to_string()).unwrap_or_default();
+    let message = format!("{address} refused a message for {queue}: the queue is full or has no leader");
+    Error::unavailable(ENGINE, message)
 }

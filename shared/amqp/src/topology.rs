@@ -6,7 +6,7 @@ use flotilla_core::ports::broker::{DELIVERY_LIMIT, ISOLATED_DELIVERY_LIMIT, PARK
 use lapin::types::{AMQPValue, FieldTable};
 
 /// Items are published here, with the pool as routing key, or [`isolated`] where they have to run alone.
-pub(crate) const WORK: &str = "flotilla.work.v1";
+pub(crate) const WORK: &str = "flotilla.work.v2";
 /// Reports are published here, with the shard as routing key.
 pub(crate) const REPORTS: &str = "flotilla.reports.v1";
 /// Where queues send what they give up, with the target queue as routing key.
@@ -133,10 +133,10 @@ flotilla.reports.v1.0 <- flotilla.reports.v1/0
   x-queue-type=quorum x-delivery-limit=1000000 x-dead-letter-exchange=flotilla.dlx.v1 \
 x-dead-letter-routing-key=flotilla.parked.v1 x-dead-letter-strategy=at-least-once x-overflow=reject-publish \
 x-single-active-consumer=true
-flotilla.work.v1.gpu <- flotilla.work.v1/gpu
+flotilla.work.v2.gpu <- flotilla.work.v2/gpu
   x-queue-type=quorum x-delivery-limit=10 x-dead-letter-exchange=flotilla.dlx.v1 \
 x-dead-letter-routing-key=flotilla.dead.v1 x-dead-letter-strategy=at-least-once x-overflow=reject-publish
-flotilla.isolate.v1.gpu <- flotilla.work.v1/isolate.gpu
+flotilla.isolate.v2.gpu <- flotilla.work.v2/isolate.gpu
   x-queue-type=quorum x-delivery-limit=2 x-dead-letter-exchange=flotilla.dlx.v1 \
 x-dead-letter-routing-key=flotilla.dead.v1 x-dead-letter-strategy=at-least-once x-overflow=reject-publish
 ";
@@ -162,7 +162,7 @@ x-dead-letter-routing-key=flotilla.dead.v1 x-dead-letter-strategy=at-least-once 
         assert_eq!(all, GOLDEN);
         assert_eq!(
             EXCHANGES,
-            ["flotilla.work.v1", "flotilla.reports.v1", "flotilla.dlx.v1"]
+            ["flotilla.work.v2", "flotilla.reports.v1", "flotilla.dlx.v1"]
         );
     }
 

@@ -1,19 +1,23 @@
 //! What travels over the broker. `docs/amqp.md` is the contract for workers in other languages; the types here are it.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::Attempt;
-use crate::ids::{BatchId, ItemIndex, Pool, Space, WorkerId};
+use crate::ids::{BatchId, InvalidName, ItemIndex, Pool, Space, WorkerId};
 use crate::json::Json;
 use crate::outcome::{ItemError, Output};
 use crate::worker::WorkerStatus;
 
-/// The version of the contract. A message of another version is not touched by this program.
-pub const VERSION: u32 = 1;
+/// The version of the contract for items. A message of another version is not touched by this program.
+pub const VERSION: u32 = 2;
+
+/// The version of the contract for reports, likewise.
+pub const REPORT_VERSION: u32 = 1;
 
 /// One attempt at one item. Its input is the body; the rest are properties and headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,99 +58,139 @@ impl ItemMessage {
         format!("{}:{}", self.batch, self.index)
     }
 
-    /// Splits it into a body and headers, for a broker that carries both.
-    #[must_use]
-    pub fn into_parts(self) -> (Headers, Json) {
-        let mut headers = BTreeMap::from([
-            (header::VERSION, VERSION.to_string()),
-            (header::BATCH, self.batch.to_string()),
-            (header::INDEX, self.index.to_string()),
-            (header::ATTEMPT, self.attempt.to_string()),
-            (header::MAX_ATTEMPTS, self.max_attempts.to_string()),
-            (header::TIMEOUT_MS, self.timeout.as_millis().to_string()),
-            (header::SPACE, self.space.into()),
-            (header::POOL, self.pool.into()),
-            (header::JOB_TYPE, self.job_type),
-        ]);
-        headers.extend(self.traceparent.map(|value| (header::TRACEPARENT, value)));
-        headers.extend(self.callback.map(|value| (header::CALLBACK, value)));
-        headers.extend((self.epoch > 0).then(|| (header::EPOCH, self.epoch.to_string())));
-        headers.extend(self.isolated.then(|| (header::ISOLATED, true.to_string())));
-        (headers, self.input)
-    }
-
-    /// Reads what [`into_parts`](Self::into_parts) wrote; `get` looks a header up.
+    /// Writes the [envelope](header::ENVELOPE): JSON on one line.
     ///
     /// # Errors
-    /// Where a header is missing or malformed, the version is another one, or the body is not JSON.
-    pub fn from_parts(get: impl Fn(&str) -> Option<String>, body: Vec<u8>) -> Result<Self, Malformed> {
-        fn parsed<T: std::str::FromStr>(name: &'static str, text: Option<String>) -> Result<T, Malformed> {
-            let text = text.ok_or_else(|| Malformed(format!("header {name} is missing")))?;
-            text.parse()
-                .map_err(|_| Malformed(format!("header {name} has the value {text:?}")))
-        }
-        fn optional<T: std::str::FromStr>(
-            name: &'static str,
-            text: Option<String>,
-        ) -> Result<Option<T>, Malformed> {
-            text.map(|text| parsed(name, Some(text))).transpose()
-        }
-        let version: u32 = parsed(header::VERSION, get(header::VERSION))?;
-        if version != VERSION {
-            let known = |name| short(get(name).as_deref());
-            let item = format!("item {}:{}", known(header::BATCH), known(header::INDEX));
-            return Err(Malformed::of_version(version, &item));
-        }
+    /// Those of `out`.
+    pub fn write_envelope(&self, out: impl io::Write) -> serde_json::Result<()> {
+        let long = self.job_type.len() > MAX_PROPERTY;
+        let envelope = Envelope {
+            v: VERSION,
+            attempt: self.attempt,
+            max_attempts: self.max_attempts,
+            timeout_ms: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
+            space: Cow::Borrowed(self.space.as_str()),
+            pool: Cow::Borrowed(self.pool.as_str()),
+            epoch: self.epoch,
+            isolated: self.isolated,
+            callback: self.callback.as_deref().map(Cow::Borrowed),
+            job_type: long.then_some(Cow::Borrowed(&self.job_type)),
+        };
+        serde_json::to_writer(out, &envelope)
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// Where a part is missing or malformed, the version is another one, or the body is not JSON.
+    pub fn from_parts(parts: &Parts<'_>, body: Vec<u8>) -> Result<Self, Malformed> {
+        let missing = |what: &str| Malformed(format!("{what} is missing"));
+        let Some(envelope) = parts.envelope else {
+            let about = format!("item {}", short(parts.message_id));
+            let older = parts.older.map(|version| Malformed::of_version(version, &about, VERSION));
+            return Err(older.unwrap_or_else(|| missing("header flotilla")));
+        };
+        let envelope = Envelope::read(envelope, parts.message_id)?;
+        let id = parts.message_id.ok_or_else(|| missing("the property message_id"))?;
+        let (batch, index) = id
+            .rsplit_once(':')
+            .and_then(|(batch, index)| Some((batch.parse().ok()?, index.parse().ok()?)))
+            .ok_or_else(|| Malformed(format!("message_id {} is not BATCH:INDEX", short(Some(id)))))?;
+        let name = |name: &str, error: InvalidName| Malformed(format!("header flotilla: {name}: {error}"));
+        let job_type = envelope.job_type.as_deref().or(parts.job_type);
         Ok(Self {
-            batch: parsed(header::BATCH, get(header::BATCH))?,
-            index: parsed(header::INDEX, get(header::INDEX))?,
-            attempt: parsed(header::ATTEMPT, get(header::ATTEMPT))?,
-            max_attempts: parsed(header::MAX_ATTEMPTS, get(header::MAX_ATTEMPTS))?,
-            timeout: Duration::from_millis(parsed(header::TIMEOUT_MS, get(header::TIMEOUT_MS))?),
-            space: parsed(header::SPACE, get(header::SPACE))?,
-            pool: parsed(header::POOL, get(header::POOL))?,
-            job_type: parsed(header::JOB_TYPE, get(header::JOB_TYPE))?,
-            traceparent: get(header::TRACEPARENT),
-            epoch: optional(header::EPOCH, get(header::EPOCH))?.unwrap_or_default(),
-            isolated: optional(header::ISOLATED, get(header::ISOLATED))?.unwrap_or_default(),
-            callback: get(header::CALLBACK),
+            batch,
+            index,
+            attempt: envelope.attempt,
+            max_attempts: envelope.max_attempts,
+            timeout: Duration::from_millis(envelope.timeout_ms),
+            space: envelope.space.parse().map_err(|error| name("space", error))?,
+            pool: envelope.pool.parse().map_err(|error| name("pool", error))?,
+            job_type: job_type.ok_or_else(|| missing("the property type"))?.to_owned(),
+            traceparent: parts.traceparent.map(str::to_owned),
+            epoch: envelope.epoch,
+            isolated: envelope.isolated,
+            callback: envelope.callback.map(Cow::into_owned),
             input: Json::parse_bytes(body)
                 .map_err(|error| Malformed(format!("the body is not JSON: {error}")))?,
         })
     }
 }
 
-/// Headers of an item's message, all of them text.
-pub type Headers = BTreeMap<&'static str, String>;
+/// The longest text that a property of a message can hold, in bytes: AMQP's short string.
+pub const MAX_PROPERTY: usize = 255;
+
+/// What an item's message consists of, beside its body.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Parts<'a> {
+    /// The property `message_id`: the [key](ItemMessage::key).
+    pub message_id: Option<&'a str>,
+    /// The property `type`: the job type, unless it is longer than [`MAX_PROPERTY`].
+    pub job_type: Option<&'a str>,
+    /// The header [`header::ENVELOPE`].
+    pub envelope: Option<&'a [u8]>,
+    /// The header [`header::TRACEPARENT`].
+    pub traceparent: Option<&'a str>,
+    /// The header that told the version before there was an envelope.
+    pub older: Option<u32>,
+}
+
+/// The header [`header::ENVELOPE`], as JSON. One header, because a broker takes every one of them apart: with nine, that
+/// was a third of what an item cost it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Envelope<'a> {
+    v: u32,
+    attempt: u16,
+    max_attempts: u16,
+    timeout_ms: u64,
+    #[serde(borrow)]
+    space: Cow<'a, str>,
+    #[serde(borrow)]
+    pool: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    epoch: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    isolated: bool,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    callback: Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    job_type: Option<Cow<'a, str>>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl<'a> Envelope<'a> {
+    fn read(json: &'a [u8], message_id: Option<&str>) -> Result<Self, Malformed> {
+        /// As much of it as every version is likely to have.
+        #[derive(Deserialize)]
+        struct Versioned {
+            v: u32,
+        }
+        match serde_json::from_slice::<Self>(json) {
+            Ok(envelope) if envelope.v == VERSION => Ok(envelope),
+            // Another version may well have another shape: say that first.
+            other => match serde_json::from_slice::<Versioned>(json) {
+                Ok(other) if other.v != VERSION => {
+                    let about = format!("item {}", short(message_id));
+                    Err(Malformed::of_version(other.v, &about, VERSION))
+                }
+                _ => other.map_err(|error| Malformed(format!("header flotilla: {error}"))),
+            },
+        }
+    }
+}
 
 /// The names of headers.
 pub mod header {
-    /// Contract version.
-    pub const VERSION: &str = "flotilla-version";
-    /// Batch id.
-    pub const BATCH: &str = "flotilla-batch";
-    /// Item index.
-    pub const INDEX: &str = "flotilla-index";
-    /// Attempt, from 1.
-    pub const ATTEMPT: &str = "flotilla-attempt";
-    /// Attempts at most.
-    pub const MAX_ATTEMPTS: &str = "flotilla-max-attempts";
-    /// Time for this attempt, in milliseconds.
-    pub const TIMEOUT_MS: &str = "flotilla-timeout-ms";
-    /// Tenant.
-    pub const SPACE: &str = "flotilla-space";
-    /// Fleet.
-    pub const POOL: &str = "flotilla-pool";
-    /// Job type. Also the AMQP property `type`.
-    pub const JOB_TYPE: &str = "flotilla-job-type";
-    /// W3C trace context. Optional, as are the following.
+    /// What is to be known of the attempt, as JSON.
+    pub const ENVELOPE: &str = "flotilla";
+    /// W3C trace context. Absent where there is none.
     pub const TRACEPARENT: &str = "traceparent";
-    /// The batch's epoch at dispatch, where it is not 0.
-    pub const EPOCH: &str = "flotilla-epoch";
-    /// `true` where the item runs alone.
-    pub const ISOLATED: &str = "flotilla-isolated";
-    /// Where to complete the item.
-    pub const CALLBACK: &str = "flotilla-callback";
+    /// The version of a message that is older than the envelope.
+    pub const OLDER_VERSION: &str = "flotilla-version";
 }
 
 /// A message that does not follow the contract.
@@ -156,9 +200,9 @@ pub struct Malformed(pub String);
 
 impl Malformed {
     /// A message of another version, and what it is about, for the person who has to find out who sent it.
-    fn of_version(version: u32, about: &str) -> Self {
+    fn of_version(version: u32, about: &str, spoken: u32) -> Self {
         Self(format!(
-            "{about} has contract version {version}, and this program speaks {VERSION}"
+            "{about} has contract version {version}, and this program speaks {spoken}"
         ))
     }
 }
@@ -166,7 +210,7 @@ impl Malformed {
 /// What a worker publishes to a report queue: outcomes of one shard, or a heartbeat, which goes to shard 0. JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// [`VERSION`].
+    /// [`REPORT_VERSION`].
     pub v: u32,
     /// Who reports.
     pub worker: WorkerId,
@@ -183,7 +227,7 @@ impl Report {
     #[must_use]
     pub fn of_items(worker: WorkerId, items: Vec<ItemReport>) -> Self {
         Self {
-            v: VERSION,
+            v: REPORT_VERSION,
             worker,
             items,
             heartbeat: None,
@@ -194,7 +238,7 @@ impl Report {
     #[must_use]
     pub fn of_heartbeat(status: WorkerStatus) -> Self {
         Self {
-            v: VERSION,
+            v: REPORT_VERSION,
             worker: status.id.clone(),
             items: Vec::new(),
             heartbeat: Some(status),
@@ -216,10 +260,12 @@ impl Report {
     pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
         let malformed = |error: serde_json::Error| Malformed(format!("not a report: {error}"));
         match serde_json::from_slice::<Self>(body) {
-            Ok(report) if report.v == VERSION => Ok(report),
+            Ok(report) if report.v == REPORT_VERSION => Ok(report),
             // Another version may well have another shape: say that first.
             other => match serde_json::from_slice::<Versioned>(body) {
-                Ok(other) if other.v != VERSION => Err(Malformed::of_version(other.v, &other.about())),
+                Ok(other) if other.v != REPORT_VERSION => {
+                    Err(Malformed::of_version(other.v, &other.about(), REPORT_VERSION))
+                }
                 _ => other.map_err(malformed),
             },
         }
@@ -380,34 +426,91 @@ mod tests {
         }
     }
 
+    fn envelope(message: &ItemMessage) -> String {
+        let mut json = Vec::new();
+        message.write_envelope(&mut json).unwrap();
+        String::from_utf8(json).unwrap()
+    }
+
+    fn read(message: &ItemMessage, envelope: &str, body: &str) -> Result<ItemMessage, Malformed> {
+        let key = message.key();
+        let parts = Parts {
+            message_id: Some(&key),
+            job_type: Some(&message.job_type).filter(|name| name.len() <= MAX_PROPERTY).map(String::as_str),
+            envelope: Some(envelope.as_bytes()),
+            traceparent: message.traceparent.as_deref(),
+            older: None,
+        };
+        ItemMessage::from_parts(&parts, body.into())
+    }
+
     #[test]
     fn an_item_reads_back() {
-        let (headers, body) = message().into_parts();
-        let read =
-            ItemMessage::from_parts(|name| headers.get(name).cloned(), body.into_string().into_bytes());
-        assert_eq!(read, Ok(message()));
+        let long = ItemMessage {
+            job_type: "x".repeat(300),
+            ..message()
+        };
+        for message in [message(), long] {
+            let json = envelope(&message);
+            assert_eq!(read(&message, &json, message.input.as_str()), Ok(message));
+        }
+    }
+
+    #[test]
+    fn the_form_of_an_envelope_does_not_drift() {
+        let full = envelope(&message());
+        assert_eq!(
+            full,
+            r#"{"v":2,"attempt":1,"max_attempts":3,"timeout_ms":30000,"space":"default","pool":"default","epoch":3,"isolated":true,"callback":"http://127.0.0.1:7400/v1/callbacks/abc"}"#
+        );
+        let plain = ItemMessage {
+            epoch: 0,
+            isolated: false,
+            callback: None,
+            ..message()
+        };
+        assert_eq!(
+            envelope(&plain),
+            r#"{"v":2,"attempt":1,"max_attempts":3,"timeout_ms":30000,"space":"default","pool":"default"}"#
+        );
+        let more = full.replace("\"v\":2", "\"v\":2,\"colour\":[\"red\"]");
+        assert_eq!(read(&message(), &more, "{\"path\": \"a.png\"}"), Ok(message()), "unknown fields are ignored");
     }
 
     #[test]
     fn a_malformed_item_says_why() {
-        let (mut headers, _) = message().into_parts();
-        let read = |headers: &Headers, body: &str| {
-            ItemMessage::from_parts(|name| headers.get(name).cloned(), body.into())
-                .unwrap_err()
-                .to_string()
-        };
-        assert!(read(&headers, "{").contains("not JSON"));
-        headers.insert(header::INDEX, "-1".into());
-        assert!(read(&headers, "{}").contains("flotilla-index has the value \"-1\""));
-        headers.insert(header::INDEX, "1".into());
-        headers.insert(header::EPOCH, "last".into());
-        assert!(read(&headers, "{}").contains("flotilla-epoch has the value \"last\""));
-        headers.insert(header::VERSION, "2".into());
-        let other = read(&headers, "{}");
+        let json = envelope(&message());
+        let why = |json: &str, body: &str| read(&message(), json, body).unwrap_err().to_string();
+        assert!(why(&json, "{").contains("not JSON"));
+        let negative = json.replace("\"attempt\":1", "\"attempt\":-1");
+        assert!(why(&negative, "{}").contains("header flotilla: invalid value: integer `-1`"));
+        let elsewhere = json.replace("\"space\":\"default\"", "\"space\":\"A/B\"");
+        assert!(why(&elsewhere, "{}").contains("header flotilla: space"));
+        let newer = why(r#"{"v":3,"shape":"round"}"#, "{}");
         assert!(
-            other.contains("contract version 2") && other.contains(&format!("{}:1", message().batch)),
-            "{other}"
+            newer.contains(&format!("item {} has contract version 3", message().key())),
+            "{newer}"
         );
+        let missing = |parts: &Parts<'_>| ItemMessage::from_parts(parts, b"{}".to_vec()).unwrap_err().to_string();
+        let parts = Parts {
+            message_id: Some("x:1"),
+            envelope: Some(json.as_bytes()),
+            ..Parts::default()
+        };
+        assert!(missing(&parts).contains("message_id x:1 is not BATCH:INDEX"));
+        assert!(missing(&Parts::default()).contains("header flotilla is missing"));
+        let key = message().key();
+        let untyped = Parts {
+            message_id: Some(&key),
+            ..parts
+        };
+        assert!(missing(&untyped).contains("the property type is missing"));
+        let older = Parts {
+            older: Some(1),
+            envelope: None,
+            ..untyped
+        };
+        assert!(missing(&older).contains("contract version 1, and this program speaks 2"));
     }
 
     #[test]

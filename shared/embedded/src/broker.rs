@@ -156,9 +156,9 @@ impl Broker for EmbeddedBroker {
         Ok(())
     }
 
-    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<(), Unpublished> {
+    async fn publish_items(&self, items: &[ItemMessage]) -> Result<(), Unpublished> {
         let count = items.len();
-        let published = self.publish_by_queue(items).await;
+        let published = self.publish_by_queue(items.to_vec()).await;
         published.map_err(|error| Unpublished::all(count, error))
     }
 

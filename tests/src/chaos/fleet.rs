@@ -115,7 +115,7 @@ impl Fleet {
         let management = rig.management()?;
         let deadline = Instant::now() + STARTUP;
         loop {
-            let mut ready = management.consumers("flotilla.work.v1.default").await >= workers;
+            let mut ready = management.consumers("flotilla.work.v2.default").await >= workers;
             for api in &self.apis {
                 let answer = http.get(format!("{api}/readyz")).send().await;
                 ready &= answer.is_ok_and(|answer| answer.status().is_success());

@@ -24,8 +24,8 @@ async fn of_ten(publish_timeout: Duration) -> EmbeddedBroker {
         publish_timeout,
     });
     declare(&broker).await;
-    let ten = (0..10).map(item).collect();
-    broker.publish_items(ten).await.expect("there is room");
+    let ten: Vec<_> = (0..10).map(item).collect();
+    broker.publish_items(&ten).await.expect("there is room");
     broker
 }
 
@@ -34,7 +34,7 @@ async fn of_ten(publish_timeout: Duration) -> EmbeddedBroker {
 async fn a_full_queue_is_an_error_in_the_end() {
     let broker = of_ten(Duration::from_millis(50)).await;
     let error = broker
-        .publish_items(vec![item(10)])
+        .publish_items(&vec![item(10)])
         .await
         .expect_err("there is no room")
         .error;
@@ -42,7 +42,7 @@ async fn a_full_queue_is_an_error_in_the_end() {
     assert!(
         error
             .to_string()
-            .contains("flotilla.work.v1.default is full with 10 messages"),
+            .contains("flotilla.work.v2.default is full with 10 messages"),
         "{error}"
     );
 }
@@ -53,7 +53,8 @@ async fn publishing_waits_for_room() {
     let broker = of_ten(Duration::from_secs(30)).await;
     let mut worker = consume(&broker, 10).await;
     let (mut tags, _) = take(&mut worker, 3).await;
-    let mut publishing = broker.publish_items(vec![item(10), item(11)]);
+    let two = [item(10), item(11)];
+    let mut publishing = broker.publish_items(&two);
     assert!((&mut publishing).now_or_never().is_none());
     worker
         .settle

@@ -37,7 +37,7 @@ async fn every_item_runs_once_and_everything_adds_up() {
     eventually("the broker's own count of publishes", PATIENCE, || async {
         let published = sandbox
             .management()
-            .published_to("flotilla.work.v1.default")
+            .published_to("flotilla.work.v2.default")
             .await;
         assert!(published <= u64::from(ITEMS), "{published} publishes");
         (published == u64::from(ITEMS)).then_some(())

@@ -67,7 +67,7 @@ impl Fleet {
             ready(client).await;
         }
         let workers = size.workers as u32;
-        let queue = "flotilla.work.v1.default";
+        let queue = "flotilla.work.v2.default";
         eventually("workers to consume", STARTUP, || async {
             let queue = sandbox.management().queue(queue).await?;
             (queue["consumers"].as_u64()? >= u64::from(workers)).then_some(())

@@ -62,7 +62,7 @@ impl Broker for Absent {
     async fn check(&self, _: &Topology) -> Result<()> {
         away()
     }
-    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<(), Unpublished> {
+    async fn publish_items(&self, items: &[ItemMessage]) -> Result<(), Unpublished> {
         away().map_err(|error| Unpublished::all(items.len(), error))
     }
     async fn publish_report(&self, _: Shard, _: &Report) -> Result<()> {

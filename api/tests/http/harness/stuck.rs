@@ -23,7 +23,7 @@ impl Broker for Stuck {
     async fn check(&self, topology: &Topology) -> Result<()> {
         self.inner.check(topology).await
     }
-    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<(), Unpublished> {
+    async fn publish_items(&self, items: &[ItemMessage]) -> Result<(), Unpublished> {
         if items.iter().any(|item| Some(&item.pool) == self.pool.as_ref()) {
             return std::future::pending().await;
         }

@@ -88,7 +88,7 @@ impl Broker for FlakyBroker {
         self.inner.check(topology).await
     }
 
-    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<(), Unpublished> {
+    async fn publish_items(&self, items: &[ItemMessage]) -> Result<(), Unpublished> {
         self.inner.publish_items(items).await
     }
 

@@ -149,7 +149,7 @@ impl World {
     /// Has workers give all of `messages` up.
     pub(crate) async fn give_up(&self, messages: Vec<ItemMessage>) {
         let count = messages.len();
-        self.broker.publish_items(messages).await.unwrap();
+        self.broker.publish_items(&messages).await.unwrap();
         let mut work = self.broker.consume_items(&Pool::default(), 100).await.unwrap();
         for _ in 0..count {
             let delivery = work.deliveries.next().await.unwrap();

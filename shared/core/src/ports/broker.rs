@@ -26,7 +26,7 @@ pub trait Broker: Send + Sync {
 
     /// Publishes items, each to the work queue of its pool, or to the isolation queue of its pool where it has to run
     /// alone. Returns when all of them are safe with the broker; an error names those that may not be.
-    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<(), Unpublished>;
+    async fn publish_items(&self, items: &[ItemMessage]) -> Result<(), Unpublished>;
 
     /// Publishes a report to a shard. Returns when it is safe with the broker.
     async fn publish_report(&self, shard: Shard, report: &Report) -> Result<()>;
@@ -63,7 +63,7 @@ pub trait Broker: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 #[error("{} items may not have been published", left.len())]
 pub struct Unpublished {
-    /// The positions of the items that may be safe with the broker or not. All others are.
+    /// The positions of the items that may be safe with the broker or not, in ascending order. All others are.
     pub left: Vec<usize>,
     /// Why.
     #[source]
@@ -136,8 +136,8 @@ impl fmt::Display for Queue {
     /// Its name on the broker. The version is part of it because a queue's arguments can't change.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Work(pool) => write!(f, "flotilla.work.v1.{pool}"),
-            Self::Isolate(pool) => write!(f, "flotilla.isolate.v1.{pool}"),
+            Self::Work(pool) => write!(f, "flotilla.work.v2.{pool}"),
+            Self::Isolate(pool) => write!(f, "flotilla.isolate.v2.{pool}"),
             Self::Reports(shard) => write!(f, "flotilla.reports.v1.{shard}"),
             Self::Dead => f.write_str("flotilla.dead.v1"),
         }

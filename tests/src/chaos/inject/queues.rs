@@ -12,8 +12,8 @@ use crate::Management;
 use crate::chaos::fault::{Held, Means};
 use crate::chaos::fleet::Role;
 
-const WORK: &str = "flotilla.work.v1.default";
-const ISOLATE: &str = "flotilla.isolate.v1.default";
+const WORK: &str = "flotilla.work.v2.default";
+const ISOLATE: &str = "flotilla.isolate.v2.default";
 const REPORTS: [&str; 2] = ["flotilla.reports.v1.0", "flotilla.reports.v1.1"];
 const DEAD: &str = "flotilla.dead.v1";
 /// How many dead letters are made, and lost.

@@ -82,8 +82,8 @@ pub fn suspect(index: ItemIndex) -> ItemMessage {
 /// Declares the queues and publishes `count` items for the default pool.
 pub async fn publish(broker: &dyn Broker, count: u32) {
     declare(broker).await;
-    let items = (0..count).map(item).collect();
-    broker.publish_items(items).await.expect("items are published");
+    let items: Vec<_> = (0..count).map(item).collect();
+    broker.publish_items(&items).await.expect("items are published");
 }
 
 /// A report about the item `index`.

@@ -10,8 +10,8 @@ use super::fixture::{
 
 async fn publish(broker: &dyn Broker, items: impl IntoIterator<Item = ItemMessage>) {
     declare(broker).await;
-    let items = items.into_iter().collect();
-    broker.publish_items(items).await.expect("items are published");
+    let items: Vec<_> = items.into_iter().collect();
+    broker.publish_items(&items).await.expect("items are published");
 }
 
 /// And whoever consumes those gets nothing else. One call publishes both.

@@ -40,7 +40,7 @@ pub async fn an_item_arrives_as_it_was_sent(broker: &dyn Broker) {
     };
     let sent = vec![elaborate(), large];
     broker
-        .publish_items(sent.clone())
+        .publish_items(&sent.clone())
         .await
         .expect("items are published");
     let mut worker = broker.consume_items(&gpu(), 10).await.expect("the queue exists");
@@ -67,7 +67,8 @@ pub async fn a_report_arrives_as_it_was_sent(broker: &dyn Broker) {
 /// Publishers at the same time, and a consumer that acks as it goes: every item once, and none left.
 pub async fn five_thousand_items_arrive_exactly_once(broker: &dyn Broker) {
     declare(broker).await;
-    let calls = (0..10).map(|call| broker.publish_items((call * 500..(call + 1) * 500).map(item).collect()));
+    let all: Vec<_> = (0..5_000).map(item).collect();
+    let calls = all.chunks(500).map(|items| broker.publish_items(items));
     let publishing = async {
         for published in futures_util::future::join_all(calls).await {
             published.expect("items are published");
@@ -87,7 +88,7 @@ pub async fn five_thousand_items_arrive_exactly_once(broker: &dyn Broker) {
     wait_for_ready(broker, &work(), 0).await;
     // Whatever was left unsettled would come before this one.
     broker
-        .publish_items(vec![item(9_999)])
+        .publish_items(&vec![item(9_999)])
         .await
         .expect("items are published");
     assert_eq!(take(&mut consume(broker, 300).await, 1).await.1, [9_999]);
@@ -104,7 +105,7 @@ pub async fn every_pool_has_its_own_queue(broker: &dyn Broker) {
         },
     });
     broker
-        .publish_items(mixed.collect())
+        .publish_items(&mixed.collect::<Vec<_>>())
         .await
         .expect("items are published");
     let mut of_gpu = broker.consume_items(&gpu(), 10).await.expect("the queue exists");
@@ -123,12 +124,13 @@ pub async fn no_items_are_fine(broker: &dyn Broker) {
 /// A publish that was dropped in the middle does not disturb later ones.
 pub async fn a_publish_may_be_dropped(broker: &dyn Broker) {
     declare(broker).await;
+    let many: Vec<_> = (0..2_000).map(item).collect();
     for _ in 0..5 {
-        let dropped = broker.publish_items((0..2_000).map(item).collect());
+        let dropped = broker.publish_items(&many);
         assert!(dropped.now_or_never().is_none_or(|published| published.is_ok()));
     }
     let wanted: Vec<_> = (10_000..10_100).map(item).collect();
-    broker.publish_items(wanted).await.expect("items are published");
+    broker.publish_items(&wanted).await.expect("items are published");
     let (mut worker, mut missing) = (
         consume(broker, 100).await,
         (10_000..10_100).collect::<BTreeSet<_>>(),

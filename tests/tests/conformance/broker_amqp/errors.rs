@@ -53,7 +53,7 @@ async fn publishing_fails_after_a_bounded_time() {
         .parse()
         .expect("a URL");
     let broker = AmqpBroker::connect(&url, "conformance", options).expect("a URL of a broker");
-    let published = timeout(PATIENCE, broker.publish_items(vec![item(0)])).await;
+    let published = timeout(PATIENCE, broker.publish_items(&vec![item(0)])).await;
     let error = published
         .expect("it takes bounded time")
         .expect_err("there is no broker")
@@ -110,7 +110,7 @@ async fn a_vhost_that_does_not_exist() {
     // Waiting does not help, so publishing does not wait.
     let broker = connect(url.as_str());
     let error = broker
-        .publish_items(vec![item(0)])
+        .publish_items(&vec![item(0)])
         .await
         .expect_err("there is no such vhost")
         .error;
@@ -129,17 +129,17 @@ async fn missing_queues() {
     };
     let error = broker.check(&topology()).await.expect_err("nothing was declared");
     assert!(
-        error.to_string().contains(&expected("exchange flotilla.work.v1")),
+        error.to_string().contains(&expected("exchange flotilla.work.v2")),
         "{error}"
     );
     broker.declare(&topology()).await.expect("queues are declared");
     broker.check(&topology()).await.expect("everything is there");
-    sandbox.management().delete_queue("flotilla.work.v1.gpu").await;
+    sandbox.management().delete_queue("flotilla.work.v2.gpu").await;
     let error = broker.check(&topology()).await.expect_err("a queue is missing");
     assert!(
         error
             .to_string()
-            .contains(&expected("queue flotilla.work.v1.gpu")),
+            .contains(&expected("queue flotilla.work.v2.gpu")),
         "{error}"
     );
 }
@@ -158,14 +158,14 @@ async fn missing_isolation_queues() {
     }
     let error = broker.check(&topology()).await.expect_err("queues are missing");
     assert_eq!(error.kind(), ErrorKind::Misconfigured);
-    let expected = "queue flotilla.isolate.v1.default is missing";
+    let expected = "queue flotilla.isolate.v2.default is missing";
     let message = error.to_string();
     assert!(
         message.contains(expected) && message.contains("run `flotilla migrate`"),
         "{message}"
     );
     let error = broker
-        .publish_items(vec![suspect(0)])
+        .publish_items(&vec![suspect(0)])
         .await
         .expect_err("nobody would get it")
         .error;
@@ -177,7 +177,7 @@ async fn missing_isolation_queues() {
     broker.declare(&topology()).await.expect("queues are declared");
     broker.check(&topology()).await.expect("everything is there");
     broker
-        .publish_items(vec![suspect(0)])
+        .publish_items(&vec![suspect(0)])
         .await
         .expect("items are published");
     assert_eq!(take(&mut consume(&broker, 10).await, 3).await.1, [0, 1, 2]);
@@ -193,7 +193,7 @@ async fn other_arguments() {
         durable: true,
         ..QueueDeclareOptions::default()
     };
-    let name = "flotilla.work.v1.gpu";
+    let name = "flotilla.work.v2.gpu";
     channel
         .queue_declare(name.into(), options, FieldTable::default())
         .await
@@ -206,7 +206,7 @@ async fn other_arguments() {
     assert_eq!(error.kind(), ErrorKind::Misconfigured);
     let message = error.to_string();
     assert!(
-        message.contains("queue flotilla.work.v1.gpu exists") && message.contains("other arguments"),
+        message.contains("queue flotilla.work.v2.gpu exists") && message.contains("other arguments"),
         "{message}"
     );
     let queue = sandbox.management().queue(name).await.expect("it is still there");

@@ -27,8 +27,8 @@ async fn close_connections(management: &Management) {
 /// Publishes until it succeeds, as the publisher does.
 pub(super) async fn publish_stubbornly(broker: &dyn Broker, items: std::ops::Range<ItemIndex>) {
     eventually_ok("publishing to work again", PATIENCE, || async {
-        let items = items.clone().map(item).collect();
-        let published = broker.publish_items(items).await;
+        let items: Vec<_> = items.clone().map(item).collect();
+        let published = broker.publish_items(&items).await;
         published.map_err(|unpublished| unpublished.error.chain())
     })
     .await;
@@ -99,7 +99,7 @@ async fn a_deleted_queue_is_consumed_again() {
     let (tags, _) = take(&mut worker, 3).await;
     sandbox.management().delete_queue(&work().to_string()).await;
     let error = broker
-        .publish_items(vec![item(7)])
+        .publish_items(&vec![item(7)])
         .await
         .expect_err("the queue is gone")
         .error;
@@ -133,11 +133,13 @@ async fn an_item_without_a_queue_fails_its_call_and_no_other() {
     sandbox.management().delete_queue(&isolation().to_string()).await;
     for round in 0..5 {
         let all = (0..8).map(|call| {
-            let items = (0..300).map(item).map(|item| ItemMessage {
+            let items = (0..300).map(item).map(move |item| ItemMessage {
                 isolated: call == 3 && item.index == 100 + round,
                 ..item
             });
-            broker.publish_items(items.collect())
+            let items: Vec<_> = items.collect();
+            let broker = &broker;
+            async move { broker.publish_items(&items).await }
         });
         for (call, published) in futures_util::future::join_all(all).await.into_iter().enumerate() {
             if call == 3 {

@@ -65,18 +65,18 @@ impl Attempt {
                     .map(drop)
             }
             Self::Delete => {
-                let name = "flotilla.work.v1.gpu".into();
+                let name = "flotilla.work.v2.gpu".into();
                 channel
                     .queue_delete(name, QueueDeleteOptions::default())
                     .await
                     .map(drop)
             }
-            Self::PublishItem => publish(&channel, "flotilla.work.v1", "default").await,
-            Self::PublishSuspect => publish(&channel, "flotilla.work.v1", "isolate.default").await,
+            Self::PublishItem => publish(&channel, "flotilla.work.v2", "default").await,
+            Self::PublishSuspect => publish(&channel, "flotilla.work.v2", "isolate.default").await,
             Self::PublishReport => publish(&channel, "flotilla.reports.v1", "0").await,
-            Self::PublishDirectly => publish(&channel, "", "flotilla.work.v1.default").await,
-            Self::ConsumeItems => consume(&channel, "flotilla.work.v1.default").await,
-            Self::ConsumeIsolated => consume(&channel, "flotilla.isolate.v1.default").await,
+            Self::PublishDirectly => publish(&channel, "", "flotilla.work.v2.default").await,
+            Self::ConsumeItems => consume(&channel, "flotilla.work.v2.default").await,
+            Self::ConsumeIsolated => consume(&channel, "flotilla.isolate.v2.default").await,
             Self::ConsumeReports => consume(&channel, "flotilla.reports.v1.1").await,
             Self::ConsumeDead => consume(&channel, "flotilla.dead.v1").await,
         };
@@ -181,7 +181,7 @@ async fn the_permissions_suffice() {
     let broker = connect(&url);
     broker.check(&topology()).await.expect("everything is there");
     broker
-        .publish_items(vec![item(0)])
+        .publish_items(&vec![item(0)])
         .await
         .expect("items are published");
     let error = broker

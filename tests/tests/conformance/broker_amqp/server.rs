@@ -50,7 +50,7 @@ async fn a_server_that_hangs_or_dies_loses_nothing() {
 
     server.freeze();
     let error = broker
-        .publish_items(vec![item(0)])
+        .publish_items(&vec![item(0)])
         .await
         .expect_err("nobody confirms")
         .error;
@@ -105,7 +105,7 @@ async fn an_alarm_stops_publishers_for_its_time_and_nobody_else() {
         let (item, report) = (vec![item(100 + round)], report(100 + round));
         let refused = [
             broker
-                .publish_items(item)
+                .publish_items(&item)
                 .await
                 .map_err(|unpublished| unpublished.error),
             broker.publish_report(SHARD, &report).await,

@@ -102,71 +102,32 @@ async fn items_are_persistent_and_typed() {
     );
     assert_eq!(text(properties.app_id()).as_deref(), Some("flotilla"));
     let table = properties.headers().as_ref().expect("headers").inner();
-    assert_eq!(table.get("flotilla-index"), Some(&AMQPValue::LongLongInt(0)));
-    assert_eq!(
-        table.get("flotilla-space"),
-        Some(&AMQPValue::LongString("default".into()))
-    );
+    let envelope: serde_json::Value = match table.get("flotilla") {
+        Some(AMQPValue::LongString(json)) => serde_json::from_slice(json.as_bytes()).expect("JSON"),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(envelope["v"], 2);
+    assert_eq!(envelope["attempt"], 1);
+    assert_eq!(envelope["space"], "default");
+    let ours = table.keys().filter(|name| !name.as_str().starts_with("x-"));
+    assert_eq!(ours.count(), 1, "the broker takes every header apart");
     assert_eq!(got.delivery.data, item(0).input.into_string().into_bytes());
 }
 
-/// Workers in other languages ask for these: they must not have to parse text.
-#[tokio::test]
-async fn what_only_some_items_have_is_typed() {
-    let sandbox = Sandbox::new().await;
-    let broker = connect(&sandbox.amqp_url());
-    declare(&broker).await;
-    let callback = "http://127.0.0.1:7400/v1/callbacks/abc";
-    let full = ItemMessage {
-        epoch: 4,
-        callback: Some(callback.into()),
-        ..suspect(0)
-    };
-    let sent = vec![full, item(1)];
-    broker.publish_items(sent).await.expect("items are published");
-    let connection = sandbox.amqp().await;
-    let channel = channel(&connection).await;
-    let typed = [
-        ("flotilla-epoch", AMQPValue::LongLongInt(4)),
-        ("flotilla-isolated", AMQPValue::Boolean(true)),
-        ("flotilla-callback", AMQPValue::LongString(callback.into())),
-    ];
-    for (queue, there) in [(isolation(), true), (work(), false)] {
-        let got = eventually("the item", PATIENCE, || async {
-            let options = BasicGetOptions { no_ack: true };
-            let got = channel.basic_get(queue.to_string().into(), options).await;
-            got.expect("the queue exists")
-        })
-        .await;
-        let headers = got.delivery.properties.headers().as_ref().expect("headers");
-        for (name, value) in &typed {
-            let expected = there.then_some(value);
-            assert_eq!(headers.inner().get(*name), expected, "{queue}: {name}");
-        }
-    }
-}
-
-/// Other programs may send numbers as text, or in another width.
+/// Other programs may add what this one does not know, and write JSON in their own way.
 #[tokio::test]
 async fn items_of_other_programs_are_read() {
     let sandbox = Sandbox::new().await;
     let broker = connect(&sandbox.amqp_url());
     declare(&broker).await;
-    let text = |text: &str| AMQPValue::LongString(text.into());
+    let envelope = r#"{ "space": "def\u0061ult", "v": 2, "pool": "default", "attempt": 1, "max_attempts": 3,
+        "isolated": true, "timeout_ms": 30000, "epoch": 2, "colour": ["red"] }"#;
     let properties = headers(&[
-        ("flotilla-version", AMQPValue::LongInt(1)),
-        ("flotilla-batch", text(&item(0).batch.to_string())),
-        ("flotilla-index", text("5")),
-        ("flotilla-attempt", AMQPValue::ShortShortInt(1)),
-        ("flotilla-max-attempts", AMQPValue::ShortInt(3)),
-        ("flotilla-timeout-ms", AMQPValue::LongUInt(30_000)),
-        ("flotilla-space", text("default")),
-        ("flotilla-pool", text("default")),
-        ("flotilla-job-type", text("echo")),
-        ("flotilla-epoch", text("2")),
-        ("flotilla-isolated", text("true")),
+        ("flotilla", AMQPValue::LongString(envelope.into())),
         ("x-something-else", AMQPValue::Boolean(true)),
-    ]);
+    ])
+    .with_message_id(format!("{}:5", item(0).batch).into())
+    .with_type("echo".into());
     let connection = sandbox.amqp().await;
     publish_raw(&channel(&connection).await, &work(), properties, b"[1.0]").await;
     let expected = ItemMessage {
@@ -189,18 +150,14 @@ async fn malformed_messages_say_why_and_are_parked() {
     publish_raw(
         &channel,
         &work(),
-        headers(&[
-            ("flotilla-version", AMQPValue::LongInt(2)),
-            ("flotilla-batch", AMQPValue::LongString("a-batch".into())),
-            ("flotilla-index", AMQPValue::LongInt(12)),
-        ]),
+        headers(&[("flotilla", AMQPValue::LongString(r#"{"v":9}"#.into()))]).with_message_id("a-batch:12".into()),
         b"{}",
     )
     .await;
     let mut worker = consume(&broker, 10).await;
     for reason in [
-        "header flotilla-version is missing",
-        "item a-batch:12 has contract version 2",
+        "header flotilla is missing",
+        "item a-batch:12 has contract version 9",
     ] {
         let delivery = next(&mut worker).await;
         let malformed = delivery.message.expect_err("it can't be read").to_string();

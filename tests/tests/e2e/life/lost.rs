@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::backend::{Backend, Mode};
 use crate::engine::{Deployment, Engine, PATIENCE};
 
-const WORK: &str = "flotilla.work.v1.default";
+const WORK: &str = "flotilla.work.v2.default";
 
 /// While workers hold some of its items, the queue goes with the others: they are dispatched again, and nothing that a
 /// worker holds is.

@@ -66,7 +66,7 @@ async fn pause_is_quick_and_quiet_and_resume_runs_the_rest_once(engine: Engine) 
 
 /// The broker holds nothing of the paused batch, and moves nothing: its own counters stand still.
 async fn nothing_churns(sandbox: &Sandbox) {
-    let queue = "flotilla.work.v1.default";
+    let queue = "flotilla.work.v2.default";
     eventually("an empty work queue", PATIENCE, || async {
         let queue = sandbox.management().queue(queue).await?;
         (queue["messages"] == 0).then_some(())

@@ -108,7 +108,7 @@ impl Broker for Watched {
         self.inner.check(topology).await
     }
 
-    async fn publish_items(&self, items: Vec<ItemMessage>) -> Result<(), Unpublished> {
+    async fn publish_items(&self, items: &[ItemMessage]) -> Result<(), Unpublished> {
         self.inner.publish_items(items).await
     }
 

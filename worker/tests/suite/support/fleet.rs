@@ -104,7 +104,7 @@ impl Fleet {
     }
 
     pub(crate) async fn publish(&self, items: Vec<ItemMessage>) {
-        self.broker.publish_items(items).await.unwrap();
+        self.broker.publish_items(&items).await.unwrap();
     }
 
     /// Outcomes reported so far, with the shard that they came over.
