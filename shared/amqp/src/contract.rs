@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use flotilla_core::message::{ItemMessage, MAX_PROPERTY, Report, VERSION, Verdict, header};
-use flotilla_core::{BatchId, Json, Pool, Space};
 use flotilla_core::ports::broker::{DELIVERY_LIMIT, ISOLATED_DELIVERY_LIMIT, SUSPECT_AFTER, Topology};
+use flotilla_core::{BatchId, Json, Pool, Space};
 
 use crate::topology::{Argument, EXCHANGES, declared};
 
@@ -64,7 +64,10 @@ fn every_argument_is_documented() {
 #[test]
 fn what_an_item_says_is_documented() {
     for name in [header::ENVELOPE, header::TRACEPARENT] {
-        assert_eq!(row(name).unwrap_or_else(|| panic!("{name} is not documented"))[1], "text");
+        assert_eq!(
+            row(name).unwrap_or_else(|| panic!("{name} is not documented"))[1],
+            "text"
+        );
     }
     let item = ItemMessage {
         batch: BatchId::LOWEST,

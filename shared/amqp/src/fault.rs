@@ -113,9 +113,13 @@ pub(crate) fn is_stumble(error: &lapin::Error) -> bool {
 /// A call on a channel failed. `what` names the object ("queue x"), `doing` the attempt ("declare").
 pub(crate) fn explain(address: &Address, doing: &str, what: &str, error: lapin::Error) -> Error {
     match error.kind() {
-        Lapin::ProtocolError(refusal) => {
-            refused(address, doing, what, refusal.get_id(), refusal.get_message().as_str())
-        }
+        Lapin::ProtocolError(refusal) => refused(
+            address,
+            doing,
+            what,
+            refusal.get_id(),
+            refusal.get_message().as_str(),
+        ),
         _ => Error::unavailable(ENGINE, format!("cannot {doing} {what} at {address}")).because(error),
     }
 }
@@ -139,7 +143,10 @@ pub(crate) fn refused(address: &Address, doing: &str, what: &str, code: u16, tex
                 "the user may not {doing} {what} in vhost {vhost:?}: docs/amqp.md lists the permissions of each role"
             ),
         ),
-        _ => Error::unavailable(ENGINE, format!("cannot {doing} {what} at {address}: {text} ({code})")),
+        _ => Error::unavailable(
+            ENGINE,
+            format!("cannot {doing} {what} at {address}: {text} ({code})"),
+        ),
     }
 }
 

@@ -62,9 +62,10 @@ impl Publisher {
                 return Ok(());
             }
             (Ok(()), None) => refused(address, messages, &left),
-            (Ok(()), Some(key)) => {
-                missing(address, &format!("the queue for {key:?} of {}", exchange(messages)))
-            }
+            (Ok(()), Some(key)) => missing(
+                address,
+                &format!("the queue for {key:?} of {}", exchange(messages)),
+            ),
             (Err(Stopped::TooLate), _) => self.unconfirmed(live),
             (Err(Stopped::Ended(End::Lost)), _) => no_answer(address, "confirm", "messages"),
             (Err(Stopped::Ended(end)), _) => {
@@ -147,7 +148,9 @@ fn exchange(messages: &[Outgoing<'_>]) -> &'static str {
 
 fn refused(address: &Address, messages: &[Outgoing<'_>], left: &[usize]) -> Error {
     let first = left.first().and_then(|&first| messages.get(first));
-    let queue = first.map(|message| message.queue().to_string()).unwrap_or_default();
+    let queue = first
+        .map(|message| message.queue().to_string())
+        .unwrap_or_default();
     let message = format!("{address} refused a message for {queue}: the queue is full or has no leader");
     Error::unavailable(ENGINE, message)
 }

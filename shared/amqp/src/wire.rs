@@ -85,7 +85,9 @@ fn write_headers(item: &ItemMessage, out: &mut BytesMut) {
             .expect("memory takes everything, and every field has a JSON form");
     });
     if let Some(traceparent) = &item.traceparent {
-        table::text(out, header::TRACEPARENT, |out| out.put_slice(traceparent.as_bytes()));
+        table::text(out, header::TRACEPARENT, |out| {
+            out.put_slice(traceparent.as_bytes())
+        });
     }
 }
 

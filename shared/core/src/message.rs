@@ -87,11 +87,15 @@ impl ItemMessage {
         let missing = |what: &str| Malformed(format!("{what} is missing"));
         let Some(envelope) = parts.envelope else {
             let about = format!("item {}", short(parts.message_id));
-            let older = parts.older.map(|version| Malformed::of_version(version, &about, VERSION));
+            let older = parts
+                .older
+                .map(|version| Malformed::of_version(version, &about, VERSION));
             return Err(older.unwrap_or_else(|| missing("header flotilla")));
         };
         let envelope = Envelope::read(envelope, parts.message_id)?;
-        let id = parts.message_id.ok_or_else(|| missing("the property message_id"))?;
+        let id = parts
+            .message_id
+            .ok_or_else(|| missing("the property message_id"))?;
         let (batch, index) = id
             .rsplit_once(':')
             .and_then(|(batch, index)| Some((batch.parse().ok()?, index.parse().ok()?)))
@@ -436,7 +440,9 @@ mod tests {
         let key = message.key();
         let parts = Parts {
             message_id: Some(&key),
-            job_type: Some(&message.job_type).filter(|name| name.len() <= MAX_PROPERTY).map(String::as_str),
+            job_type: Some(&message.job_type)
+                .filter(|name| name.len() <= MAX_PROPERTY)
+                .map(String::as_str),
             envelope: Some(envelope.as_bytes()),
             traceparent: message.traceparent.as_deref(),
             older: None,
@@ -474,7 +480,11 @@ mod tests {
             r#"{"v":2,"attempt":1,"max_attempts":3,"timeout_ms":30000,"space":"default","pool":"default"}"#
         );
         let more = full.replace("\"v\":2", "\"v\":2,\"colour\":[\"red\"]");
-        assert_eq!(read(&message(), &more, "{\"path\": \"a.png\"}"), Ok(message()), "unknown fields are ignored");
+        assert_eq!(
+            read(&message(), &more, "{\"path\": \"a.png\"}"),
+            Ok(message()),
+            "unknown fields are ignored"
+        );
     }
 
     #[test]
@@ -491,7 +501,11 @@ mod tests {
             newer.contains(&format!("item {} has contract version 3", message().key())),
             "{newer}"
         );
-        let missing = |parts: &Parts<'_>| ItemMessage::from_parts(parts, b"{}".to_vec()).unwrap_err().to_string();
+        let missing = |parts: &Parts<'_>| {
+            ItemMessage::from_parts(parts, b"{}".to_vec())
+                .unwrap_err()
+                .to_string()
+        };
         let parts = Parts {
             message_id: Some("x:1"),
             envelope: Some(json.as_bytes()),

@@ -87,6 +87,26 @@ impl Daemon {
         }
     }
 
+    /// Waits until no thread runs any more. The signal stops them through one of them, which has to get a processor first;
+    /// on a busy machine the others go on until then.
+    pub(super) async fn stopped(&self) {
+        let Some(child) = &self.child else { return };
+        let tasks = format!("/proc/{}/task", child.id());
+        let is_stopped = |task: fs::DirEntry| {
+            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            // The name before the state may contain anything.
+            stat.rsplit_once(") ")
+                .is_none_or(|(_, rest)| rest.starts_with('T'))
+        };
+        for _ in 0..PATIENCE {
+            let tasks = fs::read_dir(&tasks).into_iter().flatten().flatten();
+            if tasks.map(is_stopped).all(|stopped| stopped) {
+                return;
+            }
+            sleep(STEP).await;
+        }
+    }
+
     /// Sends a signal that ends the process, and waits until it did.
     pub(super) async fn end(&mut self, signal: Signal) -> Result<()> {
         self.signal(Signal::CONT);

@@ -91,9 +91,10 @@ impl<E: Engine> Server<E> {
         self.daemon.end(Signal::KILL).await
     }
 
-    /// Freezes the server: connections stay open and nobody answers.
-    pub fn freeze(&self) {
+    /// Freezes the server: connections stay open and nobody answers, from the return of this on.
+    pub async fn freeze(&self) {
         self.daemon.signal(Signal::STOP);
+        self.daemon.stopped().await;
     }
 
     /// Lets a frozen server continue.

@@ -36,7 +36,7 @@ async fn redis_comes_back_empty_on_the_same_port() {
 async fn a_frozen_server_is_silent_until_it_is_thawed() {
     let folder = Folder::create().unwrap();
     let server = Server::<Redis>::launch(&folder).await.unwrap();
-    server.freeze();
+    server.freeze().await;
     assert!(
         timeout(Duration::from_millis(300), ping(&server.url()))
             .await
@@ -44,7 +44,7 @@ async fn a_frozen_server_is_silent_until_it_is_thawed() {
     );
     server.thaw();
     ping(&server.url()).await.unwrap();
-    server.freeze();
+    server.freeze().await;
     let path = folder.path().to_owned();
     drop((server, folder));
     assert!(

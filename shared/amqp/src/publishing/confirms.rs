@@ -42,8 +42,15 @@ impl Confirms {
     /// The broker says what becomes of a message, or of all up to it.
     pub(super) fn settle(&mut self, tag: u64, multiple: bool, fate: Fate) {
         // 0 stands for all.
-        let end = if tag == 0 { self.each.len() as u64 } else { tag.saturating_sub(self.before) };
-        let Some(end) = usize::try_from(end).ok().filter(|&end| end <= self.each.len() && end > 0) else {
+        let end = if tag == 0 {
+            self.each.len() as u64
+        } else {
+            tag.saturating_sub(self.before)
+        };
+        let Some(end) = usize::try_from(end)
+            .ok()
+            .filter(|&end| end <= self.each.len() && end > 0)
+        else {
             return;
         };
         let first = if multiple { self.front } else { end - 1 };
@@ -54,7 +61,11 @@ impl Confirms {
                 self.refused |= fate == Fate::Refused;
             }
         }
-        while self.each.get(self.front).is_some_and(|each| *each != Fate::Unsettled) {
+        while self
+            .each
+            .get(self.front)
+            .is_some_and(|each| *each != Fate::Unsettled)
+        {
             self.front += 1;
         }
     }

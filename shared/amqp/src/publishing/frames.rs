@@ -97,7 +97,11 @@ mod tests {
 
     #[test]
     fn what_is_no_frame_is_an_error() {
-        for rubbish in [&b"AMQP\0\0\x09\x01"[..], b"\x09\0\0\0\0\0\0\xce", b"\x08\0\0\0\0\0\0\0"] {
+        for rubbish in [
+            &b"AMQP\0\0\x09\x01"[..],
+            b"\x09\0\0\0\0\0\0\xce",
+            b"\x08\0\0\0\0\0\0\0",
+        ] {
             assert_eq!(take(&mut BytesMut::from(rubbish)), Err(NotAFrame));
         }
     }

@@ -123,7 +123,8 @@ struct Hand<'a, S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Hand<'_, S> {
     async fn say(&mut self, method: AMQPMethod) -> Result<(), Fault> {
-        self.send(&AMQPFrame::Method(0, AMQPClass::Connection(method))).await
+        self.send(&AMQPFrame::Method(0, AMQPClass::Connection(method)))
+            .await
     }
 
     async fn send(&mut self, frame: &AMQPFrame) -> Result<(), Fault> {
@@ -186,6 +187,9 @@ mod tests {
         assert_eq!(agreed(50, 16_384, 5, asks), (50, 16_384, 5));
         assert_eq!(agreed(0, 0, 0, asks), (100, 65_536, 15));
         assert_eq!(agreed(0, 0, 0, "amqp://h"), (u16::MAX, 131_072, 0));
-        assert_eq!(agreed(2_047, 131_072, 60, "amqp://h?heartbeat=0"), (2_047, 131_072, 60));
+        assert_eq!(
+            agreed(2_047, 131_072, 60, "amqp://h?heartbeat=0"),
+            (2_047, 131_072, 60)
+        );
     }
 }

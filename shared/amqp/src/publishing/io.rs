@@ -168,7 +168,8 @@ impl Io {
         self.writer.flush().await?;
         loop {
             while let Ok(Some(frame)) = take(&mut self.received) {
-                if let AMQPFrame::Method(0, AMQPClass::Connection(connection::AMQPMethod::CloseOk(_))) = frame {
+                if let AMQPFrame::Method(0, AMQPClass::Connection(connection::AMQPMethod::CloseOk(_))) = frame
+                {
                     return self.writer.shutdown().await;
                 }
             }
@@ -245,7 +246,7 @@ impl Io {
             }
             AMQPClass::Connection(connection::AMQPMethod::Blocked(_)) => {
                 self.blocked.send_replace(true);
-            },
+            }
             AMQPClass::Connection(connection::AMQPMethod::Unblocked(_)) => {
                 self.blocked.send_replace(false);
             }

@@ -55,14 +55,24 @@ impl Connection for Publishing {
     type Channel = Channel;
 
     async fn open(address: &Address, name: &str, _: &Options) -> Result<Self, Fault> {
-        let runtime = lapin::runtime::default_runtime().map_err(|error| Fault::connecting(address, &error))?;
+        let runtime =
+            lapin::runtime::default_runtime().map_err(|error| Fault::connecting(address, &error))?;
         let connecting = address.uri().connect_async(&runtime).await;
-        let mut stream = connecting.map_err(|error| Fault::network(address, &error))?.compat();
+        let mut stream = connecting
+            .map_err(|error| Fault::network(address, &error))?
+            .compat();
         let mut received = BytesMut::new();
         let agreed = shake_hands(&mut stream, &mut received, address, name).await?;
         let (outbox, pieces) = Outbox::new(agreed.channels);
         let (outbox, (say_blocked, blocked)) = (Arc::new(outbox), watch::channel(false));
-        let io = Io::new(stream, received, pieces, Arc::clone(&outbox), say_blocked, agreed.heartbeat);
+        let io = Io::new(
+            stream,
+            received,
+            pieces,
+            Arc::clone(&outbox),
+            say_blocked,
+            agreed.heartbeat,
+        );
         Ok(Self {
             address: address.clone(),
             outbox,
@@ -87,7 +97,10 @@ impl Connection for Publishing {
         let alarms = async {
             while blocked.changed().await.is_ok() {
                 if *blocked.borrow_and_update() {
-                    tracing::warn!(connection = name, "RabbitMQ takes no messages until the alarm is over");
+                    tracing::warn!(
+                        connection = name,
+                        "RabbitMQ takes no messages until the alarm is over"
+                    );
                 } else {
                     tracing::info!(connection = name, "RabbitMQ takes messages again");
                 }
@@ -150,7 +163,9 @@ impl Publishing {
     /// Why a call failed whose channel has ended.
     pub(crate) fn explain(&self, end: End, doing: &str, what: &str) -> flotilla_core::Error {
         match end {
-            End::Refused(refusal) => crate::fault::refused(&self.address, doing, what, refusal.code, &refusal.text),
+            End::Refused(refusal) => {
+                crate::fault::refused(&self.address, doing, what, refusal.code, &refusal.text)
+            }
             End::Lost => crate::fault::no_answer(&self.address, doing, what),
         }
     }

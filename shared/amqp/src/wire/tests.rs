@@ -45,7 +45,10 @@ fn sent(message: &Outgoing<'_>) -> Sent {
     let mut frames = Vec::new();
     while !rest.is_empty() {
         let (left, frame) = parse_frame(rest).unwrap();
-        assert!(rest.len() - left.len() <= FRAME_MAX, "no frame is longer than agreed");
+        assert!(
+            rest.len() - left.len() <= FRAME_MAX,
+            "no frame is longer than agreed"
+        );
         assert_eq!(frame.channel_id(), CHANNEL);
         rest = left;
         frames.push(frame);
@@ -80,14 +83,19 @@ fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a AMQPVal
 }
 
 fn text(value: Option<&AMQPValue>) -> Option<String> {
-    value.and_then(bytes_of).map(|text| String::from_utf8(text.to_vec()).unwrap())
+    value
+        .and_then(bytes_of)
+        .map(|text| String::from_utf8(text.to_vec()).unwrap())
 }
 
 #[test]
 fn the_wire_form_of_an_item_does_not_drift() {
     let item = item();
     let sent = sent(&Outgoing::Item(&item));
-    assert_eq!((sent.exchange.as_str(), sent.key.as_str()), ("flotilla.work.v2", "gpu"));
+    assert_eq!(
+        (sent.exchange.as_str(), sent.key.as_str()),
+        ("flotilla.work.v2", "gpu")
+    );
     assert_eq!(sent.body, br#"{"b": 1.50}"#);
     let properties = &sent.properties;
     let short = |text: &Option<ShortString>| text.as_ref().map(ToString::to_string);
@@ -96,7 +104,10 @@ fn the_wire_form_of_an_item_does_not_drift() {
         Some("00000000-0000-0000-0000-000000000007:12")
     );
     assert_eq!(short(properties.kind()).as_deref(), Some("thumb nail"));
-    assert_eq!(short(properties.content_type()).as_deref(), Some("application/json"));
+    assert_eq!(
+        short(properties.content_type()).as_deref(),
+        Some("application/json")
+    );
     assert_eq!(short(properties.app_id()).as_deref(), Some("flotilla"));
     assert_eq!(*properties.delivery_mode(), Some(2));
     assert_eq!(
@@ -121,7 +132,10 @@ fn an_item_that_runs_alone_goes_another_way() {
     let message = Outgoing::Item(&alone);
     assert_eq!(message.queue(), Queue::Isolate(alone.pool.clone()));
     let sent = sent(&message);
-    assert_eq!((sent.exchange.as_str(), sent.key.as_str()), ("flotilla.work.v2", "isolate.gpu"));
+    assert_eq!(
+        (sent.exchange.as_str(), sent.key.as_str()),
+        ("flotilla.work.v2", "isolate.gpu")
+    );
     assert_eq!(header(&sent.properties, "traceparent"), None);
     assert_eq!(read_item(&sent.properties, sent.body), Ok(alone));
 }
@@ -159,7 +173,10 @@ fn a_report_is_a_persistent_message() {
         body: b"{}",
     };
     let sent = sent(&report);
-    assert_eq!((sent.exchange.as_str(), sent.key.as_str()), ("flotilla.reports.v1", "1"));
+    assert_eq!(
+        (sent.exchange.as_str(), sent.key.as_str()),
+        ("flotilla.reports.v1", "1")
+    );
     assert_eq!(*sent.properties.delivery_mode(), Some(2));
     assert_eq!(sent.body, b"{}");
 }

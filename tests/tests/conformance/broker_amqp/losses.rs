@@ -147,7 +147,10 @@ async fn what_workers_are_killed_with_is_suspected_isolated_and_dead() {
     assert_eq!(sandbox.management().depth(&work().to_string()).await, 0);
 
     // Alone, the poison takes nobody else with it, and is given up sooner.
-    broker.publish_items(&suspects).await.expect("items are published");
+    broker
+        .publish_items(&suspects)
+        .await
+        .expect("items are published");
     for came_back in 0..=ISOLATED_DELIVERY_LIMIT {
         let (victim, held) = Victim::holding(&sandbox.amqp_url(), isolation(), 1).await;
         assert_eq!(held, [(POISON, came_back)]);
@@ -251,7 +254,9 @@ async fn what_a_full_queue_has_taken_is_known() {
     })
     .await;
     // The queue says that it is full a moment after it is.
-    let unpublished = broker.publish_items(&(0..ITEMS).map(item).collect::<Vec<_>>()).await;
+    let unpublished = broker
+        .publish_items(&(0..ITEMS).map(item).collect::<Vec<_>>())
+        .await;
     let Unpublished { left, error } = unpublished.expect_err("there is no room for all of them");
     assert!(error.is_transient(), "{error}");
     assert!(left.len() < ITEMS as usize, "some of them were taken");
@@ -267,11 +272,14 @@ async fn what_a_full_queue_has_taken_is_known() {
         let rest = sent
             .iter()
             .map(|&index| item(ItemIndex::try_from(index).expect("few")));
-        broker.publish_items(&rest.collect::<Vec<_>>()).await.map_err(|unpublished| {
-            let still = unpublished.left.iter().map(|&position| sent[position]);
-            left.replace(still.collect());
-            unpublished.error.chain()
-        })
+        broker
+            .publish_items(&rest.collect::<Vec<_>>())
+            .await
+            .map_err(|unpublished| {
+                let still = unpublished.left.iter().map(|&position| sent[position]);
+                left.replace(still.collect());
+                unpublished.error.chain()
+            })
     })
     .await;
     let mut work = consume(&broker, u16::MAX).await;

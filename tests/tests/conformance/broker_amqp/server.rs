@@ -48,7 +48,7 @@ async fn a_server_that_hangs_or_dies_loses_nothing() {
     let mut worker = consume(&broker, 10).await;
     take(&mut worker, 5).await;
 
-    server.freeze();
+    server.freeze().await;
     let error = broker
         .publish_items(&vec![item(0)])
         .await

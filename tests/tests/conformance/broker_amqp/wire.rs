@@ -150,7 +150,8 @@ async fn malformed_messages_say_why_and_are_parked() {
     publish_raw(
         &channel,
         &work(),
-        headers(&[("flotilla", AMQPValue::LongString(r#"{"v":9}"#.into()))]).with_message_id("a-batch:12".into()),
+        headers(&[("flotilla", AMQPValue::LongString(r#"{"v":9}"#.into()))])
+            .with_message_id("a-batch:12".into()),
         b"{}",
     )
     .await;

@@ -95,7 +95,7 @@ async fn a_frozen_server_costs_no_more_than_the_timeout() {
     let redis = Private::launch().await;
     let progress = redis.progress();
     progress.ping().await.unwrap();
-    redis.server.freeze();
+    redis.server.freeze().await;
     let answers = every_call(&progress).await;
     redis.server.thaw();
     assert_refused(&redis, answers);
@@ -115,10 +115,11 @@ async fn a_silent_connection_is_given_up_though_callers_do_not_wait() {
             .map(str::to_owned)
             .collect::<Vec<_>>()
     };
-    redis.server.freeze();
+    redis.server.freeze().await;
     let impatient = timeout(OPTIONS.response * 3 / 4, progress.ping()).await;
     redis.server.thaw();
-    assert!(impatient.is_err(), "a frozen server does not answer");
+    // Where the machine is so busy that the adapter's own patience ended meanwhile, too, it says so.
+    assert!(!matches!(impatient, Ok(Ok(()))), "a frozen server does not answer");
     eventually_ok("the first call after the thaw", SOON, || progress.ping()).await;
     let after: String = redis.admin("CLIENT LIST TYPE normal").await;
     let kept = ours(&after).into_iter().filter(|id| ours(&before).contains(id));
@@ -136,7 +137,7 @@ async fn a_silent_listener_is_replaced() {
     // Idle but alive: it is asked several times, and stays.
     tokio::time::sleep(OPTIONS.silence * 4).await;
     assert_eq!(redis.listener_id().await.as_ref(), Some(&before));
-    redis.server.freeze();
+    redis.server.freeze().await;
     tokio::time::sleep(OPTIONS.silence + OPTIONS.response * 2).await;
     redis.server.thaw();
     eventually("another connection for events", SOON, || async {
