@@ -8,9 +8,9 @@
 //! - Two connections per process (`link`): when a memory or disk alarm is on, RabbitMQ stops reading from connections
 //!   that publish, and acknowledgements must not be stuck behind that. Each has a supervisor that opens it, watches it
 //!   and opens it again, with jitter. lapin's own recovery stays off: it hides which deliveries are still ours.
-//! - Publishing (`publish`) leases a channel for the whole call. Within lapin, a tag and its frames are taken under two
-//!   different locks, and a returned message is attached to any confirm of its channel; with one owner at a time neither
-//!   can mix up two calls. Everything is pipelined, and every confirm is awaited.
+//! - Publishing (`publish`) leases a channel for the whole call: what comes back on it, and how it is confirmed, belongs to
+//!   that call. Everything is pipelined, and every confirm is awaited. Its connection (`publishing`) is not lapin's: that
+//!   one costs several times as much per message.
 //! - Consuming (`feed`) is a stream that subscribes again on a new channel whenever its channel ends, for whatever
 //!   reason. lapin's buffer has no bound of its own: the prefetch is the bound.
 //! - Settling (`session`, `outstanding`) acknowledges the contiguous run of deliveries at the front with one frame.

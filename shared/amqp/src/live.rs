@@ -49,10 +49,7 @@ impl Connection for Live {
         self.connection.status().connected() && !self.gone.is_cancelled()
     }
 
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "it listens from the call on, not from the first poll"
-    )]
+    /// It listens from the call on, not from the first poll.
     fn run(&self, name: &str, options: &Options) -> impl Future<Output = Fault> + Send {
         let mut events = self.connection.events_listener();
         async move {

@@ -25,8 +25,7 @@ pub struct Options {
     pub max_idle: Duration,
     /// Calls that publish at the same time, each on a channel of its own. More have to wait.
     pub publishers: usize,
-    /// Messages of one call that are on their way and not confirmed. lapin walks all of them on many confirms, so more
-    /// is not faster.
+    /// Messages of one call that are on their way and not confirmed.
     pub window: usize,
 }
 
@@ -42,7 +41,7 @@ impl Default for Options {
             probe_timeout: Duration::from_secs(10),
             max_idle: Duration::from_secs(30),
             publishers: 4,
-            window: 500,
+            window: 1_000,
         }
     }
 }

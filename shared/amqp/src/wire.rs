@@ -86,7 +86,7 @@ fn write_headers(item: &ItemMessage, out: &mut BytesMut) {
     });
     if let Some(traceparent) = &item.traceparent {
         table::text(out, header::TRACEPARENT, |out| {
-            out.put_slice(traceparent.as_bytes())
+            out.put_slice(traceparent.as_bytes());
         });
     }
 }

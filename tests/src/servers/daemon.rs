@@ -99,8 +99,8 @@ impl Daemon {
                 .is_none_or(|(_, rest)| rest.starts_with('T'))
         };
         for _ in 0..PATIENCE {
-            let tasks = fs::read_dir(&tasks).into_iter().flatten().flatten();
-            if tasks.map(is_stopped).all(|stopped| stopped) {
+            let mut tasks = fs::read_dir(&tasks).into_iter().flatten().flatten();
+            if tasks.all(is_stopped) {
                 return;
             }
             sleep(STEP).await;

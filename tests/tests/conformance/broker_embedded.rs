@@ -34,7 +34,7 @@ async fn of_ten(publish_timeout: Duration) -> EmbeddedBroker {
 async fn a_full_queue_is_an_error_in_the_end() {
     let broker = of_ten(Duration::from_millis(50)).await;
     let error = broker
-        .publish_items(&vec![item(10)])
+        .publish_items(&[item(10)])
         .await
         .expect_err("there is no room")
         .error;

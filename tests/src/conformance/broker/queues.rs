@@ -50,7 +50,7 @@ pub async fn the_depth_counts_what_waits_and_who_consumes(broker: &dyn Broker) {
 /// What nobody would ever receive is not published silently.
 pub async fn publishing_to_a_missing_queue_is_an_error(broker: &dyn Broker) {
     let error = broker
-        .publish_items(&vec![item(0)])
+        .publish_items(&[item(0)])
         .await
         .expect_err("nothing was declared")
         .error;
@@ -78,7 +78,7 @@ pub async fn publishing_to_a_missing_queue_is_an_error(broker: &dyn Broker) {
         .publish_report(SHARD, &report(0))
         .await
         .expect("this one exists");
-    broker.publish_items(&vec![item(1)]).await.expect("this one too");
+    broker.publish_items(&[item(1)]).await.expect("this one too");
 }
 
 /// A prefetch of 0 means "everything" to RabbitMQ.

@@ -156,7 +156,7 @@ pub async fn stale_tags_are_harmless(broker: &dyn Broker) {
         .expect("nothing happens");
     // The subscription goes on, and the other delivery is still there to settle.
     broker
-        .publish_items(&vec![item(7)])
+        .publish_items(&[item(7)])
         .await
         .expect("items are published");
     assert_eq!(take(&mut worker, 1).await.1, [7]);

@@ -88,7 +88,7 @@ pub async fn five_thousand_items_arrive_exactly_once(broker: &dyn Broker) {
     wait_for_ready(broker, &work(), 0).await;
     // Whatever was left unsettled would come before this one.
     broker
-        .publish_items(&vec![item(9_999)])
+        .publish_items(&[item(9_999)])
         .await
         .expect("items are published");
     assert_eq!(take(&mut consume(broker, 300).await, 1).await.1, [9_999]);

@@ -53,7 +53,7 @@ async fn publishing_fails_after_a_bounded_time() {
         .parse()
         .expect("a URL");
     let broker = AmqpBroker::connect(&url, "conformance", options).expect("a URL of a broker");
-    let published = timeout(PATIENCE, broker.publish_items(&vec![item(0)])).await;
+    let published = timeout(PATIENCE, broker.publish_items(&[item(0)])).await;
     let error = published
         .expect("it takes bounded time")
         .expect_err("there is no broker")
@@ -110,7 +110,7 @@ async fn a_vhost_that_does_not_exist() {
     // Waiting does not help, so publishing does not wait.
     let broker = connect(url.as_str());
     let error = broker
-        .publish_items(&vec![item(0)])
+        .publish_items(&[item(0)])
         .await
         .expect_err("there is no such vhost")
         .error;
@@ -165,7 +165,7 @@ async fn missing_isolation_queues() {
         "{message}"
     );
     let error = broker
-        .publish_items(&vec![suspect(0)])
+        .publish_items(&[suspect(0)])
         .await
         .expect_err("nobody would get it")
         .error;
@@ -177,7 +177,7 @@ async fn missing_isolation_queues() {
     broker.declare(&topology()).await.expect("queues are declared");
     broker.check(&topology()).await.expect("everything is there");
     broker
-        .publish_items(&vec![suspect(0)])
+        .publish_items(&[suspect(0)])
         .await
         .expect("items are published");
     assert_eq!(take(&mut consume(&broker, 10).await, 3).await.1, [0, 1, 2]);

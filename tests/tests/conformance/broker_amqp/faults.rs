@@ -99,7 +99,7 @@ async fn a_deleted_queue_is_consumed_again() {
     let (tags, _) = take(&mut worker, 3).await;
     sandbox.management().delete_queue(&work().to_string()).await;
     let error = broker
-        .publish_items(&vec![item(7)])
+        .publish_items(&[item(7)])
         .await
         .expect_err("the queue is gone")
         .error;

@@ -213,7 +213,7 @@ async fn a_pause_moves_nothing_on_the_broker() {
 
     // The counters do tell: giving back by the broker is delivered again at once, to the same worker.
     broker
-        .publish_items(&vec![item(0)])
+        .publish_items(&[item(0)])
         .await
         .expect("items are published");
     for came_back in 0..3 {

@@ -181,7 +181,7 @@ async fn the_permissions_suffice() {
     let broker = connect(&url);
     broker.check(&topology()).await.expect("everything is there");
     broker
-        .publish_items(&vec![item(0)])
+        .publish_items(&[item(0)])
         .await
         .expect("items are published");
     let error = broker

@@ -50,7 +50,7 @@ async fn a_server_that_hangs_or_dies_loses_nothing() {
 
     server.freeze().await;
     let error = broker
-        .publish_items(&vec![item(0)])
+        .publish_items(&[item(0)])
         .await
         .expect_err("nobody confirms")
         .error;

@@ -119,7 +119,10 @@ async fn a_silent_connection_is_given_up_though_callers_do_not_wait() {
     let impatient = timeout(OPTIONS.response * 3 / 4, progress.ping()).await;
     redis.server.thaw();
     // Where the machine is so busy that the adapter's own patience ended meanwhile, too, it says so.
-    assert!(!matches!(impatient, Ok(Ok(()))), "a frozen server does not answer");
+    assert!(
+        !matches!(impatient, Ok(Ok(()))),
+        "a frozen server does not answer"
+    );
     eventually_ok("the first call after the thaw", SOON, || progress.ping()).await;
     let after: String = redis.admin("CLIENT LIST TYPE normal").await;
     let kept = ours(&after).into_iter().filter(|id| ours(&before).contains(id));
