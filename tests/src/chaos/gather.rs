@@ -85,6 +85,7 @@ impl Gather<'_> {
                     cancelled: number(&row, 8)?,
                 }),
                 left_over: number(&row, 9)?,
+                ended_long_ago: row.try_get(10)?,
                 ..Seen::default()
             };
             seen.insert(row.try_get::<_, String>(0)?, batch);
@@ -116,7 +117,9 @@ SELECT b.id::text, b.state, b.total,
        c.version, c.retrying + c.waiting + c.returned, c.succeeded, c.failed, c.cancelled,
        ((SELECT count(*) FROM dispatch_claims x WHERE x.batch_id = b.id)
         + (SELECT count(*) FROM item_retries x WHERE x.batch_id = b.id)
-        + (SELECT count(*) FROM item_leases x WHERE x.batch_id = b.id))::int4
+        + (SELECT count(*) FROM item_leases x WHERE x.batch_id = b.id))::int4,
+       -- An hour, as documented, and what a sweep may take.
+       coalesce(b.completed_at < now() - interval '58 minutes', false)
 FROM batches b JOIN batch_counters c ON c.batch_id = b.id
 WHERE b.id = ANY($1)";
 

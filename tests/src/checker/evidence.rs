@@ -132,6 +132,8 @@ pub struct Seen {
     pub results: Vec<ResultRow>,
     /// Rows of claims, retries and leases that an ended batch has no use for.
     pub left_over: u32,
+    /// It ended so long ago that it is not shown again where Redis was lost.
+    pub ended_long_ago: bool,
     /// The hash in Redis. `None`: this engine has none.
     pub live: Option<BTreeMap<String, String>>,
     /// What the API answers.

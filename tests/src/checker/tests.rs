@@ -96,6 +96,7 @@ fn clean() -> Evidence {
             result: result.clone(),
         }],
         left_over: 0,
+        ended_long_ago: false,
         live: Some(live.map(|(name, value)| (name.into(), value.into())).into()),
         api: Some(json!({"state": "completed", "counts": counts})),
         api_result: Some(result),
@@ -274,6 +275,23 @@ fn an_end_without_a_call_is_found() {
     assert_eq!(kinds, ["never_called"]);
 }
 
+/// Attempt 1 was given up for lost, and ended before attempt 2 began.
+#[test]
+fn a_lost_attempt_that_succeeds_counts_under_the_next_number() {
+    let late = |losses| {
+        found(|evidence| {
+            evidence.losses = losses;
+            let outcome = seen(evidence)
+                .outcomes
+                .iter_mut()
+                .find(|outcome| outcome.index == 6);
+            outcome.unwrap().attempt += 1;
+        })
+    };
+    assert_eq!(late(2), [""; 0]);
+    assert_eq!(late(0), ["wrong_end"]);
+}
+
 #[test]
 fn a_wrong_output_is_found() {
     let kinds = found(|evidence| seen(evidence).outcomes[1].output_fits = false);
@@ -322,6 +340,11 @@ fn a_live_view_that_differs_from_the_store_is_found() {
         assert_eq!(kinds, ["counts_differ"], "{field}");
     }
     assert_eq!(found(|evidence| live(evidence).clear()), ["not_shown"]);
+    let long_ago = found(|evidence| {
+        live(evidence).clear();
+        seen(evidence).ended_long_ago = true;
+    });
+    assert_eq!(long_ago, [""; 0]);
 }
 
 #[test]
