@@ -286,6 +286,10 @@ fn a_lost_attempt_that_succeeds_counts_under_the_next_number() {
                 .iter_mut()
                 .find(|outcome| outcome.index == 6);
             outcome.unwrap().attempt += 1;
+            let seen = seen(evidence);
+            for result in [&mut seen.results[0].result, seen.api_result.as_mut().unwrap()] {
+                result["result_summary"]["attempts"] = json!(14);
+            }
         })
     };
     assert_eq!(late(2), [""; 0]);
