@@ -1,65 +1,50 @@
 //! How fast is Flotilla, and how fast could anything be that keeps its promises on the same servers?
 //!
-//! `cargo run --release -p flotilla-bench` starts private servers and measures, alternating, in one run:
-//!
-//! - **limit** ([`limit`]): a minimal program that COPYs the rows in, publishes and consumes each message once on one
-//!   quorum queue with confirms, and bulk-inserts the outcomes, all three at once. No batches, fairness, counts, retries
-//!   or progress.
-//! - **flotilla** ([`product`]): the same items through HTTP to the `BatchResult`, with every role a process of its own.
-//!
-//! The figure that travels between machines is the ratio of the two.
+//! `cargo run --release -p flotilla-bench -- BENCHMARK` starts private servers and measures, beside each other in one run,
+//! Flotilla with every role a process of its own, and a minimal program on the same servers ([`raw`]). The figure that
+//! travels between machines is the ratio of the two.
 
-mod limit;
-mod product;
+mod fairness;
+mod fleet;
+mod idle;
+mod ingest;
+mod latency;
+mod raw;
 mod report;
 mod stage;
+mod throughput;
 mod usage;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use crate::report::Run;
-use crate::stage::Stage;
-
-/// Runs no-op items through HTTP to the `BatchResult` on the distributed engine, beside the raw limit of its servers.
+/// Measures Flotilla on private servers, beside what these servers can do at all.
 #[derive(Debug, Parser)]
-pub(crate) struct Args {
-    /// Items per run.
-    #[arg(long, default_value_t = 100_000)]
-    items: u32,
-    /// Runs of each; the median counts.
-    #[arg(long, default_value_t = 3)]
-    runs: u32,
-    /// Worker processes.
-    #[arg(long, default_value_t = 2)]
-    workers: u32,
-    /// Items that each worker runs at once.
-    #[arg(long, default_value_t = 64)]
-    concurrency: u32,
+enum Benchmark {
+    /// No-op items through HTTP to the `BatchResult`.
+    Throughput(throughput::Args),
+    /// Items accepted per second, by form of the upload.
+    Ingest(ingest::Args),
+    /// Batches of one item on an idle system.
+    Latency(latency::Args),
+    /// Ten items while a million wait.
+    Fairness(fairness::Args),
+    /// CPU and memory of each role while nothing happens.
+    Idle(idle::Args),
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let args = Args::parse();
+    let benchmark = Benchmark::parse();
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok()
         .context("a TLS provider was installed before")?;
-    let mut limits = Vec::new();
-    let mut products = Vec::new();
-    for run in 1..=args.runs {
-        // New servers for each run: nobody profits from the caches or suffers from the garbage of the one before.
-        let stage = Stage::start().await?;
-        let limit: Run = limit::run(&stage, args.items).await.context("the raw limit")?;
-        println!("run {run}: limit    {:>9.0} items/s", limit.items_per_s());
-        limits.push(limit);
-        drop(stage);
-
-        let stage = Stage::start().await?;
-        let product = product::run(&stage, &args).await.context("flotilla")?;
-        println!("run {run}: flotilla {:>9.0} items/s", product.items_per_s());
-        products.push(product);
+    match benchmark {
+        Benchmark::Throughput(args) => throughput::run(args).await,
+        Benchmark::Ingest(args) => ingest::run(args).await,
+        Benchmark::Latency(args) => latency::run(args).await,
+        Benchmark::Fairness(args) => fairness::run(args).await,
+        Benchmark::Idle(args) => idle::run(args).await,
     }
-    report::print(&args, limits, products);
-    Ok(())
 }

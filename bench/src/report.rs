@@ -1,51 +1,175 @@
-//! Prints what was measured.
+//! Prints what was measured: a line of JSON for each figure as soon as it is there, and a table at the end.
 
 use std::time::Duration;
 
-use crate::Args;
+use serde_json::json;
+
 use crate::usage::Usage;
 
-/// One run of either program.
+/// A run of many items.
+#[derive(Debug)]
 pub(crate) struct Run {
-    pub(crate) items: u32,
-    pub(crate) time: Duration,
+    items: u32,
+    time: Duration,
     /// By process or server.
-    pub(crate) usage: Vec<(String, Usage)>,
+    usage: Vec<(String, Usage)>,
 }
 
 impl Run {
-    pub(crate) fn items_per_s(&self) -> f64 {
-        f64::from(self.items) / self.time.as_secs_f64()
+    /// What was used between `before` and `after`, which name the same processes.
+    pub(crate) fn new(
+        items: u32,
+        time: Duration,
+        before: Vec<(String, Usage)>,
+        after: Vec<(String, Usage)>,
+    ) -> Self {
+        let used = after.into_iter().zip(before);
+        Self {
+            items,
+            time,
+            usage: used
+                .map(|((name, now), (_, then))| (name, now.since(then)))
+                .collect(),
+        }
     }
 }
 
-/// Prints medians and the ratio.
-pub(crate) fn print(args: &Args, limits: Vec<Run>, products: Vec<Run>) {
-    println!(
-        "\n{} items, {} runs of each, {} workers x {} slots",
-        args.items, args.runs, args.workers, args.concurrency
-    );
-    let limit = median("limit", limits);
-    let product = median("flotilla", products);
-    println!("\nflotilla / limit = {:.2}", product / limit);
+/// The figures of one benchmark.
+pub(crate) struct Report {
+    bench: &'static str,
+    unit: &'static str,
+    /// In the order in which they first came.
+    series: Vec<Series>,
 }
 
-/// Prints the median run with its costs and answers its speed.
-fn median(name: &str, mut runs: Vec<Run>) -> f64 {
-    runs.sort_by(|a, b| a.items_per_s().total_cmp(&b.items_per_s()));
-    let slowest = runs.first().map_or(0.0, Run::items_per_s);
-    let fastest = runs.last().map_or(0.0, Run::items_per_s);
-    let Some(run) = runs.get(runs.len() / 2) else {
-        return 0.0;
-    };
-    println!(
-        "\n{name}: {:.0} items/s (median; {slowest:.0} to {fastest:.0}), {:.2} s",
-        run.items_per_s(),
-        run.time.as_secs_f64()
-    );
-    for (process, usage) in &run.usage {
-        let mib = usage.peak_bytes as f64 / f64::from(1 << 20);
-        println!("  {process:<12} {:>7.2} CPU s   {mib:>7.1} MiB peak", usage.cpu_s);
+struct Series {
+    name: String,
+    values: Vec<f64>,
+    /// CPU per item of the last run.
+    costs: Vec<(String, Usage, u32)>,
+}
+
+impl Report {
+    pub(crate) fn new(bench: &'static str, unit: &'static str) -> Self {
+        println!(
+            "{}",
+            json!({"bench": bench, "version": env!("CARGO_PKG_VERSION"), "cores": std::thread::available_parallelism().map_or(0, usize::from)})
+        );
+        Self {
+            bench,
+            unit,
+            series: Vec::new(),
+        }
     }
-    run.items_per_s()
+
+    pub(crate) fn add(&mut self, name: &str, value: f64) {
+        println!(
+            "{}",
+            json!({"bench": self.bench, "what": name, "value": value, "unit": self.unit})
+        );
+        self.of(name).values.push(value);
+    }
+
+    pub(crate) fn add_run(&mut self, name: &str, run: Run) {
+        self.add(name, f64::from(run.items) / run.time.as_secs_f64());
+        let costs = run
+            .usage
+            .into_iter()
+            .map(|(process, usage)| (process, usage, run.items));
+        self.of(name).costs = costs.collect();
+    }
+
+    /// Shows the memory of processes.
+    pub(crate) fn usage(&self, usage: Vec<(String, Usage)>) {
+        for (process, usage) in usage {
+            println!(
+                "{}",
+                json!({"bench": self.bench, "process": process, "peak_bytes": usage.peak_bytes})
+            );
+        }
+    }
+
+    fn of(&mut self, name: &str) -> &mut Series {
+        let known = self.series.iter().position(|series| series.name == name);
+        let at = known.unwrap_or_else(|| {
+            self.series.push(Series {
+                name: name.to_owned(),
+                values: Vec::new(),
+                costs: Vec::new(),
+            });
+            self.series.len() - 1
+        });
+        &mut self.series[at]
+    }
+
+    /// Prints the table. Ratios are to the first series.
+    pub(crate) fn print(&self) {
+        let first = self
+            .series
+            .first()
+            .map_or(1.0, |series| quantile(&series.values, 0.5));
+        println!(
+            "\n| {} ({}) | median | p99 | from | to | runs | beside the first |",
+            self.bench, self.unit
+        );
+        println!("|---|--:|--:|--:|--:|--:|--:|");
+        for series in &self.series {
+            let at = |q| quantile(&series.values, q);
+            println!(
+                "| {} | {} | {} | {} | {} | {} | {:.2} |",
+                series.name,
+                shown(at(0.5)),
+                shown(at(0.99)),
+                shown(at(0.0)),
+                shown(at(1.0)),
+                series.values.len(),
+                at(0.5) / first
+            );
+        }
+        for series in self.series.iter().filter(|series| !series.costs.is_empty()) {
+            println!(
+                "\n| {}: last run | CPU per item | peak memory |\n|---|--:|--:|",
+                series.name
+            );
+            for (process, usage, items) in &series.costs {
+                let mib = usage.peak_bytes as f64 / f64::from(1 << 20);
+                println!(
+                    "| {process} | {:.1} µs | {mib:.0} MiB |",
+                    usage.cpu_s * 1e6 / f64::from(*items)
+                );
+            }
+        }
+    }
+}
+
+/// Few digits, whatever the size.
+fn shown(value: f64) -> String {
+    match value {
+        value if value >= 100.0 => format!("{value:.0}"),
+        value if value >= 1.0 => format!("{value:.1}"),
+        value => format!("{value:.2}"),
+    }
+}
+
+/// The value below which this share of the values is.
+fn quantile(values: &[f64], q: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = ((sorted.len().saturating_sub(1)) as f64 * q).round() as usize;
+    sorted.get(at).copied().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_values_that_were_measured() {
+        let values = [5.0, 1.0, 3.0, 2.0, 4.0];
+        assert_eq!(
+            [0.0, 0.5, 0.99, 1.0].map(|q| quantile(&values, q)),
+            [1.0, 3.0, 5.0, 5.0]
+        );
+        assert_eq!(quantile(&[], 0.5), 0.0);
+    }
 }

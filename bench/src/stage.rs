@@ -1,7 +1,9 @@
-//! Private servers for one run.
+//! Private servers.
 
 use anyhow::{Context, Result};
 use flotilla_tests::servers::{Folder, Postgres, RabbitMq, Redis, Server};
+
+use crate::usage::Usage;
 
 /// RabbitMQ, PostgreSQL and Redis, in a folder of their own. Gone on drop.
 pub(crate) struct Stage {
@@ -41,12 +43,15 @@ impl Stage {
         self.redis.url()
     }
 
-    /// Names and pids of the servers.
-    pub(crate) fn servers(&self) -> Result<Vec<(&'static str, u32)>> {
-        Ok(vec![
+    /// What each server has used so far.
+    pub(crate) fn usage(&self) -> Result<Vec<(String, Usage)>> {
+        let servers = [
             ("rabbitmq", self.rabbitmq.pid().context("RabbitMQ has ended")?),
             ("postgres", self.postgres.pid().context("PostgreSQL has ended")?),
             ("redis", self.redis.pid().context("Redis has ended")?),
-        ])
+        ];
+        Ok(servers
+            .map(|(name, pid)| (name.to_owned(), Usage::of_tree(pid)))
+            .into())
     }
 }

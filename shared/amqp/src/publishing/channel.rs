@@ -140,8 +140,13 @@ impl Channel {
     /// Sends what publishes so many messages, as soon as there is room for it in memory.
     pub(crate) async fn send(&self, chunk: Bytes, messages: usize) -> Result<(), End> {
         let room = self.outbox.room().await.ok_or(End::Lost)?;
+        // Under the lock: once the broker has heard that the channel is closed, a frame on it would cost the connection.
+        let mut state = self.line.state();
+        if let Some(end) = &state.end {
+            return Err(end.clone());
+        }
         // Before the frames leave: their confirms may be read at once.
-        self.line.state().confirms.sent(messages);
+        state.confirms.sent(messages);
         self.outbox.send(chunk, Some(room));
         Ok(())
     }

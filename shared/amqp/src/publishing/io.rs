@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
-use super::channel::{End, Refusal};
+use super::channel::Refusal;
 use super::confirms::Fate;
 use super::frames::{NotAFrame, encoded, take};
 use super::outbox::{Outbox, Piece};
@@ -228,16 +228,15 @@ impl Io {
                 }
             }
             AMQPClass::Channel(channel::AMQPMethod::Close(close)) => {
-                let heard = channel::AMQPMethod::CloseOk(channel::CloseOk {});
-                self.outbox.method(number, AMQPClass::Channel(heard));
-                if let Some(line) = self.outbox.closed(number) {
-                    line.ended(End::Refused(Refusal {
+                self.outbox.refused(
+                    number,
+                    Refusal {
                         code: close.reply_code,
                         text: close.reply_text.to_string(),
-                    }));
-                }
+                    },
+                );
             }
-            AMQPClass::Channel(channel::AMQPMethod::CloseOk(_)) => drop(self.outbox.closed(number)),
+            AMQPClass::Channel(channel::AMQPMethod::CloseOk(_)) => self.outbox.closed(number),
             AMQPClass::Connection(connection::AMQPMethod::Close(close)) => {
                 return Err(Ended::Refused(Refusal {
                     code: close.reply_code,

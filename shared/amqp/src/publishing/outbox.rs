@@ -8,7 +8,7 @@ use bytes::Bytes;
 use lapin::protocol::{AMQPClass, channel, confirm};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::channel::{End, Line};
+use super::channel::{End, Line, Refusal};
 use super::frames::encoded;
 
 /// Chunks of messages that wait to be written: with those of 64 KiB each, a megabyte.
@@ -103,9 +103,24 @@ impl Outbox {
         }
     }
 
-    /// The broker has closed the channel, or confirms that it is closed.
-    pub(super) fn closed(&self, number: u16) -> Option<Arc<Line>> {
-        self.channels().lines.remove(&number).flatten()
+    /// The broker has closed the channel. It hears that this is understood after everything that was sent on the channel,
+    /// and before the number is used again: a frame of a channel that is not open would cost the connection.
+    pub(super) fn refused(&self, number: u16, why: Refusal) {
+        let mut channels = self.channels();
+        if let Some(line) = channels.lines.remove(&number).flatten() {
+            line.ended(End::Refused(why));
+        }
+        let understood = channel::AMQPMethod::CloseOk(channel::CloseOk {});
+        self.method(number, AMQPClass::Channel(understood));
+    }
+
+    /// The broker confirms that the channel is closed.
+    pub(super) fn closed(&self, number: u16) {
+        let mut channels = self.channels();
+        // Where both closed it at once, this may come when the number is another one's.
+        if matches!(channels.lines.get(&number), Some(None)) {
+            channels.lines.remove(&number);
+        }
     }
 
     /// Who uses the channel.
@@ -113,7 +128,7 @@ impl Outbox {
         self.channels().lines.get(&number).cloned().flatten()
     }
 
-    pub(super) fn method(&self, number: u16, method: AMQPClass) {
+    fn method(&self, number: u16, method: AMQPClass) {
         self.send(encoded(&AMQPFrame::Method(number, method)), None);
     }
 
@@ -125,5 +140,82 @@ impl Outbox {
             line.ended(End::Lost);
         }
         self.room.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use amq_protocol::frame::parse_frame;
+
+    use super::*;
+
+    fn sent(written: &mut mpsc::UnboundedReceiver<Piece>) -> Vec<String> {
+        let mut names = Vec::new();
+        while let Ok(piece) = written.try_recv() {
+            let (_, frame) = parse_frame(&piece.frames[..]).unwrap();
+            let AMQPFrame::Method(number, method) = frame else {
+                panic!("{frame:?}");
+            };
+            let name = match method {
+                AMQPClass::Channel(channel::AMQPMethod::Open(_)) => "open",
+                AMQPClass::Channel(channel::AMQPMethod::Close(_)) => "close",
+                AMQPClass::Channel(channel::AMQPMethod::CloseOk(_)) => "close-ok",
+                AMQPClass::Confirm(_) => "select",
+                other => panic!("{other:?}"),
+            };
+            names.push(format!("{name} {number}"));
+        }
+        names
+    }
+
+    fn refusal() -> Refusal {
+        Refusal {
+            code: 404,
+            text: "NOT_FOUND".into(),
+        }
+    }
+
+    #[test]
+    fn a_number_is_used_again_when_its_end_is_confirmed() {
+        let (outbox, mut written) = Outbox::new(2);
+        let (one, two) = (Arc::default(), Arc::default());
+        assert_eq!((outbox.open(&one), outbox.open(&two)), (Ok(1), Ok(2)));
+        outbox.close(1, &one);
+        assert_eq!(outbox.open(&Arc::default()), Err(End::Lost), "none is free");
+        outbox.closed(1);
+        assert_eq!(outbox.open(&Arc::default()), Ok(1));
+        assert_eq!(
+            sent(&mut written),
+            [
+                "open 1", "select 1", "open 2", "select 2", "close 1", "open 1", "select 1"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_the_broker_closed_is_not_closed_again() {
+        let (outbox, mut written) = Outbox::new(2);
+        let (one, next) = (Arc::default(), Arc::default());
+        outbox.open(&one).unwrap();
+        outbox.refused(1, refusal());
+        assert_eq!(outbox.open(&next), Ok(1));
+        outbox.close(1, &one);
+        assert_eq!(
+            sent(&mut written),
+            ["open 1", "select 1", "close-ok 1", "open 1", "select 1"]
+        );
+        // Both closed it at once, and this is the answer to ours.
+        outbox.closed(1);
+        assert!(outbox.line(1).is_some_and(|line| Arc::ptr_eq(&line, &next)));
+    }
+
+    #[test]
+    fn with_the_connection_every_channel_ends() {
+        let (outbox, _written) = Outbox::new(2);
+        let line = Arc::default();
+        outbox.open(&line).unwrap();
+        outbox.end();
+        assert_eq!(outbox.open(&Arc::default()), Err(End::Lost));
+        assert!(outbox.line(1).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! The raw limit: what the servers can do when asked for nothing but the bare data path.
+//! Throughput: everything at once, in chunks.
 
 use std::time::Duration;
 
@@ -6,20 +6,17 @@ use anyhow::{Context, Result, bail};
 use futures_util::{SinkExt, StreamExt, future};
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
-    QueueDeclareOptions,
 };
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel};
 use tokio::time::Instant;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
+use super::{CHUNK, QUEUE, channel, connect, declare};
 use crate::report::Run;
 use crate::stage::Stage;
 use crate::usage::Usage;
 
-const QUEUE: &str = "limit";
-/// Rows per COPY, unconfirmed messages, and outcomes per insert.
-const CHUNK: u32 = 1_000;
 /// Nothing here may hang.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -52,11 +49,6 @@ pub(crate) async fn run(stage: &Stage, items: u32) -> Result<Run> {
     let time = start.elapsed();
     let after = usage(stage)?;
 
-    let costs = after
-        .into_iter()
-        .zip(before)
-        .map(|((name, now), (_, then))| (name, now.since(then)))
-        .collect();
     let counted: i64 = store
         .query_one("SELECT count(*) FROM outcomes", &[])
         .await?
@@ -64,46 +56,12 @@ pub(crate) async fn run(stage: &Stage, items: u32) -> Result<Run> {
     if counted != i64::from(items) {
         bail!("{counted} outcomes of {items} items");
     }
-    Ok(Run {
-        items,
-        time,
-        usage: costs,
-    })
+    Ok(Run::new(items, time, before, after))
 }
 
 fn usage(stage: &Stage) -> Result<Vec<(String, Usage)>> {
-    let servers = stage
-        .servers()?
-        .into_iter()
-        .map(|(name, pid)| (name.to_owned(), Usage::of_tree(pid)));
-    Ok(
-        std::iter::once(("program".to_owned(), Usage::of_process(std::process::id())))
-            .chain(servers)
-            .collect(),
-    )
-}
-
-async fn connect(stage: &Stage) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(&stage.postgres_url(), NoTls).await?;
-    #[expect(clippy::disallowed_methods, reason = "ends with its client")]
-    tokio::spawn(connection);
-    Ok(client)
-}
-
-async fn channel(stage: &Stage) -> Result<Channel> {
-    let connection = Connection::connect(&stage.amqp_url(), ConnectionProperties::default()).await?;
-    Ok(connection.create_channel().await?)
-}
-
-async fn declare(channel: &Channel) -> Result<()> {
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
-    let options = QueueDeclareOptions {
-        durable: true,
-        ..QueueDeclareOptions::default()
-    };
-    channel.queue_declare(QUEUE.into(), options, arguments).await?;
-    Ok(())
+    let program = ("program".to_owned(), Usage::of_process(std::process::id()));
+    Ok([vec![program], stage.usage()?].concat())
 }
 
 async fn copy_in(store: &Client, items: u32) -> Result<()> {
