@@ -43,7 +43,7 @@ pub(crate) struct CallbackBody {
     timeout_s: Option<f64>,
 }
 
-/// Completes an item that waits, or gives it more time. The URL comes with the item, in the header `flotilla-callback`; its
+/// Completes an item that waits, or gives it more time. The URL comes with the item, as `callback` in its message; its
 /// token is all that is needed. Repeating a call is safe: the answer is the same.
 #[utoipa::path(
     post,
