@@ -18,6 +18,8 @@ use crate::{ENGINE, Options};
 
 /// About how many bytes are written at once.
 const CHUNK: usize = 64 << 10;
+/// About how many bytes a message takes.
+const USUAL: usize = 512;
 
 /// Publishes over one link.
 #[derive(Debug)]
@@ -107,7 +109,6 @@ impl From<End> for Stopped {
 /// Keeps up to `window` messages on their way. After a refusal nothing more is sent, but what is on its way is heard out:
 /// most of it may be there.
 async fn send_all(channel: &Channel, messages: &[Outgoing<'_>], window: usize) -> Result<(), Stopped> {
-    channel.begin();
     let mut rest = messages;
     while !rest.is_empty()
         && let Some(room) = channel.room(window).await?
@@ -123,7 +124,7 @@ async fn send_all(channel: &Channel, messages: &[Outgoing<'_>], window: usize) -
 
 /// Encodes as many messages as there is room for, in a chunk and in the window: at least one.
 fn chunk_of(channel: &Channel, messages: &[Outgoing<'_>], room: usize) -> (BytesMut, usize) {
-    let mut chunk = BytesMut::with_capacity(CHUNK);
+    let mut chunk = BytesMut::with_capacity(CHUNK.min(messages.len() * USUAL));
     let mut count = 0;
     for message in &messages[..room.clamp(1, messages.len())] {
         write_message(&mut chunk, channel.number(), channel.frame_max(), message);

@@ -121,11 +121,6 @@ impl Channel {
         self.line.state().end.is_none()
     }
 
-    /// A new call begins.
-    pub(crate) fn begin(&self) {
-        self.line.state().confirms.begin();
-    }
-
     /// Waits until at least half of the window is free, and answers how many messages may be sent then. None where the
     /// broker has refused one.
     pub(crate) async fn room(&self, window: usize) -> Result<Option<usize>, End> {
@@ -161,7 +156,7 @@ impl Channel {
         self.line.until(|confirms, _| confirms.unsettled() == 0).await
     }
 
-    /// What became of each message that was sent since the call began, and the routing key of one that came back.
+    /// Ends a call: what became of each message that it sent, and the routing key of one that came back.
     pub(crate) fn fates(&self) -> (Vec<Fate>, Option<String>) {
         self.line.state().confirms.take()
     }

@@ -25,14 +25,6 @@ pub(crate) struct Confirms {
 }
 
 impl Confirms {
-    /// A new call. Everything of the one before is settled.
-    pub(super) fn begin(&mut self) {
-        *self = Self {
-            before: self.before + self.each.len() as u64,
-            ..Self::default()
-        };
-    }
-
     /// So many more messages are sent.
     pub(super) fn sent(&mut self, messages: usize) {
         self.each.resize(self.each.len() + messages, Fate::Unsettled);
@@ -91,12 +83,17 @@ impl Confirms {
         self.refused || self.returned.is_some()
     }
 
-    /// What became of each message that was sent, and the routing key of one that came back.
+    /// Ends the call: what became of each message that was sent, and the routing key of one that came back.
     pub(super) fn take(&mut self) -> (Vec<Fate>, Option<String>) {
-        self.before += self.each.len() as u64;
-        self.front = 0;
-        self.unsettled = 0;
-        (std::mem::take(&mut self.each), self.returned.take())
+        let before = self.before + self.each.len() as u64;
+        let ended = std::mem::replace(
+            self,
+            Self {
+                before,
+                ..Self::default()
+            },
+        );
+        (ended.each, ended.returned)
     }
 }
 
@@ -106,7 +103,6 @@ mod tests {
 
     fn sent(messages: usize) -> Confirms {
         let mut confirms = Confirms::default();
-        confirms.begin();
         confirms.sent(messages);
         confirms
     }
@@ -133,7 +129,6 @@ mod tests {
         let mut confirms = sent(2);
         confirms.settle(2, true, Fate::Confirmed);
         confirms.take();
-        confirms.begin();
         confirms.sent(2);
         confirms.settle(2, true, Fate::Confirmed);
         assert_eq!(confirms.unsettled(), 2, "that was a message of the call before");

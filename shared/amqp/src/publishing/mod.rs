@@ -105,12 +105,12 @@ impl Connection for Publishing {
                     tracing::info!(connection = name, "RabbitMQ takes messages again");
                 }
             }
-            std::future::pending::<()>().await;
+            std::future::pending::<Fault>().await
         };
         let mut io = self.io.lock().await;
         let ended = tokio::select! {
             ended = io.run() => ended,
-            () = alarms => return Fault::unavailable("nobody tells of alarms any more"),
+            fault = alarms => return fault,
             () = self.silence(options) => {
                 let waited = options.probe_timeout;
                 return Fault::unavailable(format!("{} is connected, but did not answer for {waited:?}", self.address));
