@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Timeouts};
 use flotilla_core::{Error, Result};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Config, NoTls};
@@ -86,6 +86,8 @@ impl Target {
         };
         Pool::builder(manager)
             .max_size(options.pool_size.max(1))
+            // The last one used has what it needs in its caches.
+            .queue_mode(QueueMode::Lifo)
             .timeouts(Timeouts {
                 wait: Some(options.pool_timeout),
                 create: Some(options.connect_timeout),

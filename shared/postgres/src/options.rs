@@ -44,14 +44,14 @@ impl PostgresOptions {
     /// Queries here look rows up by key, or walk along a key in order until a page is full. But statistics never know the
     /// batch that was uploaded a minute ago: the planner takes it for small and would rather collect all of its rows and
     /// sort them, which bitmap scans are for. Nor do they know the table that was empty a minute ago: it would rather be
-    /// read whole, for each row that is looked up. No statement repays the compilation of its expressions, and none is worth
+    /// read whole, for each row that is looked up. Plans are kept, see [`session`](crate::session). No statement repays the compilation of its expressions, and none is worth
     /// more than one processor. A session whose client went away is to end although it waits for a lock.
     pub(crate) fn session_settings(&self) -> String {
         let ms = |duration: Duration| duration.as_millis();
         format!(
             "-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={} \
              -c client_connection_check_interval=2000 -c enable_bitmapscan=off \
-             -c enable_seqscan=off -c jit=off \
+             -c enable_seqscan=off -c jit=off -c plan_cache_mode=force_generic_plan \
              -c max_parallel_workers_per_gather=0",
             ms(self.statement_timeout),
             ms(self.lock_timeout),

@@ -5,7 +5,7 @@ use flotilla_core::{BatchId, Result};
 use super::chosen::{Chosen, chosen};
 use crate::error::Failure;
 use crate::rows::{batch_id, get, unsigned};
-use crate::session::{Client, Operation};
+use crate::session::{Client, Operation, Plans};
 
 const BATCHES: &str = concat!(
     "SELECT l.batch_id, count(*) AS items FROM dead_letters l WHERE ",
@@ -20,6 +20,7 @@ pub(super) struct Batches {
 impl Operation for Batches {
     type Output = Vec<(BatchId, u32)>;
     const ATTEMPT: &'static str = "list batches with dead letters";
+    const PLANS: Plans = Plans::Fresh;
 
     async fn run(&self, client: &mut Client) -> Result<Self::Output, Failure> {
         let statement = client.prepare_cached(BATCHES).await?;

@@ -5,7 +5,7 @@ use flotilla_core::Result;
 use super::chosen::{Chosen, chosen};
 use crate::error::Failure;
 use crate::rows::unsigned;
-use crate::session::{Client, Operation};
+use crate::session::{Client, Operation, Plans};
 
 /// In one order, so that two who do this don't wait for each other.
 const DISCARD: &str = concat!(
@@ -24,6 +24,7 @@ pub(super) struct Discard {
 impl Operation for Discard {
     type Output = u32;
     const ATTEMPT: &'static str = "discard dead letters";
+    const PLANS: Plans = Plans::Fresh;
 
     async fn run(&self, client: &mut Client) -> Result<u32, Failure> {
         let statement = client.prepare_cached(DISCARD).await?;

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::chosen::{Chosen, chosen};
 use crate::error::Failure;
 use crate::rows::{get, unsigned};
-use crate::session::{Client, Operation};
+use crate::session::{Client, Operation, Plans};
 
 /// The latest message is found by the greatest of arrays, which begin with the time in a form that sorts: nothing has to
 /// be kept or sorted for it.
@@ -33,6 +33,7 @@ pub(super) struct Groups {
 impl Operation for Groups {
     type Output = Vec<DeadGroup>;
     const ATTEMPT: &'static str = "group dead letters";
+    const PLANS: Plans = Plans::Fresh;
 
     async fn run(&self, client: &mut Client) -> Result<Vec<DeadGroup>, Failure> {
         let statement = client.prepare_cached(GROUPS).await?;

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::chosen::{Chosen, chosen};
 use crate::error::Failure;
 use crate::rows::{batch_id, corrupt, count, error, get, json, parsed, unsigned, worker};
-use crate::session::{Client, Operation};
+use crate::session::{Client, Operation, Plans};
 
 /// A page first, then what belongs to each of it: LIMIT makes that a look-up by key.
 const LIST: &str = concat!(
@@ -31,6 +31,7 @@ pub(super) struct List {
 impl Operation for List {
     type Output = Vec<DeadLetter>;
     const ATTEMPT: &'static str = "list dead letters";
+    const PLANS: Plans = Plans::Fresh;
 
     async fn run(&self, client: &mut Client) -> Result<Vec<DeadLetter>, Failure> {
         let statement = client.prepare_cached(LIST).await?;

@@ -17,7 +17,7 @@ use super::command::visible;
 use crate::error::Failure;
 use crate::lock;
 use crate::rows::{bigint, count, get, integer, parsed, unsigned};
-use crate::session::{Client, Operation};
+use crate::session::{Client, Operation, Plans};
 use crate::writes::{self, Change, Kept};
 
 /// Items that are worked on at once: what is held in memory, whatever the size of the batch.
@@ -76,6 +76,7 @@ pub(super) struct Reopen<'a> {
 impl Operation for Reopen<'_> {
     type Output = Reopened;
     const ATTEMPT: &'static str = "run items again";
+    const PLANS: Plans = Plans::Fresh;
 
     async fn run(&self, client: &mut Client) -> Result<Reopened, Failure> {
         let transaction = client.transaction().await?;
