@@ -25,9 +25,10 @@
 //!
 //! # Speed
 //!
-//! Items come in by binary COPY; what came of attempts goes in as one statement per table over arrays, and none for what
-//! there is none of; a claim is three statements and one read. Statements that do not need each other's answers are sent
-//! together (the client library pipelines what is polled concurrently). Every statement is prepared once per connection.
+//! Items come in by binary COPY, and so do outcomes; what else came of attempts goes in as one statement per table over
+//! arrays, and none for what there is none of; a claim is three statements and one read. Statements that do not need each
+//! other's answers are sent together (the client library pipelines what is polled concurrently). Every statement is
+//! prepared once per connection, and planned seldom: see [`session`].
 //!
 //! # Servers
 //!
@@ -40,6 +41,7 @@
 //! else is an [`Error`](flotilla_core::Error) with a kind that says whether trying again makes sense. A call may be
 //! dropped at any await: what it leaves is all of it or nothing.
 
+mod binary;
 mod connect;
 mod dead;
 mod dispatch;

@@ -1,15 +1,15 @@
 //! Everything that transactions write about batches and their items, a kind of row to a file. The caller holds the locks
 //! of the batches' counters.
 //!
-//! Rows are arrays, one per column: thousands of them are one statement with a dozen parameters. What there is none of is
-//! no statement, and all statements of a transaction travel together.
+//! Outcomes go in by COPY. All other rows are arrays, one per column: thousands of them are one statement with a dozen
+//! parameters. What there is none of is no statement, and all statements of a transaction travel together.
 
 mod batches;
 mod dead;
 mod events;
 mod keys;
 mod leases;
-mod outcomes;
+pub(crate) mod outcomes;
 mod results;
 mod retries;
 mod tallies;
@@ -73,7 +73,7 @@ pub(crate) async fn store(
     changes: &[Change],
     now: Timestamp,
 ) -> Result<(), Failure> {
-    let outcomes = outcomes::Rows::of(changes);
+    let outcomes = outcomes::Rows::of(changes, now);
     let dead = dead::Rows::of(changes);
     let (retries, ended_retries) = (retries::Rows::of(changes), keys::of_ended_retries(changes));
     let (leases, ended_leases) = (leases::Rows::of(changes), keys::of_ended_leases(changes));
@@ -89,7 +89,7 @@ pub(crate) async fn store(
             }
         };
     }
-    write!(outcomes, outcomes.insert(transaction, now));
+    write!(outcomes, outcomes.insert(transaction));
     write!(tried, tried.insert(transaction));
     write!(ended_retries, ended_retries.delete(transaction, retries::DELETE));
     write!(retries, retries.upsert(transaction));

@@ -1,119 +1,110 @@
 //! What became of items.
 
-use std::borrow::Cow;
+use std::pin::pin;
 
+use bytes::Bytes;
 use deadpool_postgres::Transaction;
 use flotilla_core::outcome::{Ending, ItemError, Outcome, Output};
+use futures_util::SinkExt;
 use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
-use uuid::Uuid;
 
 use super::Change;
+use crate::binary::{self, Row};
 use crate::error::Failure;
 use crate::rows::{bigint, integer, storable, storable_time};
 
-/// Without `ON CONFLICT`, which would make it a third slower: none of them has a row, the lock of the counters says so.
-const INSERT: &str = "\
-    INSERT INTO batch_outcomes
+/// COPY knows no `ON CONFLICT`, and none is needed: none of them has a row, the lock of the counters says so.
+const COPY: &str = "\
+    COPY batch_outcomes
         (batch_id, index, state, attempt, output, output_key, output_bytes, error_kind, error_message, fingerprint,
          started_at, duration_us, worker, recorded_at)
-    SELECT o.*, $14
-    FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::bigint[], $8::text[],
-                $9::text[], $10::text[], $11::timestamptz[], $12::bigint[], $13::text[]) AS o";
+    FROM STDIN (FORMAT binary)";
 
-#[derive(Debug, Default)]
-pub(super) struct Rows<'a> {
-    batch: Vec<Uuid>,
-    index: Vec<i32>,
-    state: Vec<&'static str>,
-    attempt: Vec<i32>,
-    output: Vec<Option<&'a str>>,
-    output_key: Vec<Option<Cow<'a, str>>>,
-    output_bytes: Vec<Option<i64>>,
-    error_kind: Vec<Option<&'static str>>,
-    error_message: Vec<Option<Cow<'a, str>>>,
-    fingerprint: Vec<Option<String>>,
-    started_at: Vec<Timestamp>,
-    duration_us: Vec<i64>,
-    worker: Vec<Option<Cow<'a, str>>>,
+/// Rows as they go over the wire.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    count: u64,
+    pieces: Vec<Bytes>,
 }
 
-impl<'a> Rows<'a> {
-    pub(super) fn of(changes: &'a [Change]) -> Self {
-        let mut rows = Self::default();
-        let outcomes = changes.iter().flat_map(|change| &change.writes.outcomes);
-        outcomes.for_each(|outcome| rows.push(outcome));
-        rows
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.index.is_empty()
-    }
-
-    fn push(&mut self, outcome: &'a Outcome) {
-        self.batch.push(outcome.batch.0);
-        self.index.push(integer(outcome.index));
-        self.state.push(outcome.ending.state().as_str());
-        self.attempt.push(i32::from(outcome.attempt));
-        self.push_output(&outcome.ending);
-        self.push_error(&outcome.ending);
-        self.started_at.push(storable_time(outcome.started_at));
-        self.duration_us.push(bigint(outcome.duration_us));
-        self.worker
-            .push(outcome.worker.as_ref().map(|worker| storable(&worker.0)));
-    }
-
-    fn push_output(&mut self, ending: &'a Ending) {
-        let (inline, key, bytes) = match ending {
-            Ending::Succeeded(Output::Inline(json)) => (Some(json.as_str()), None, None),
-            Ending::Succeeded(Output::Stored { key, bytes }) => {
-                (None, Some(storable(key)), Some(bigint(*bytes)))
-            }
-            Ending::Failed(_) | Ending::Cancelled => (None, None, None),
+impl Rows {
+    pub(crate) fn of(changes: &[Change], now: Timestamp) -> Self {
+        let outcomes = || changes.iter().flat_map(|change| &change.writes.outcomes);
+        let count = outcomes().count() as u64;
+        let pieces = match count {
+            0 => Vec::new(),
+            _ => binary::encode(outcomes(), |row, outcome| put(row, outcome, now)).collect(),
         };
-        self.output.push(inline);
-        self.output_key.push(key);
-        self.output_bytes.push(bytes);
+        Self { count, pieces }
     }
 
-    fn push_error(&mut self, ending: &'a Ending) {
-        let error = match ending {
-            Ending::Failed(error) => Some(error),
-            Ending::Succeeded(_) | Ending::Cancelled => None,
-        };
-        self.error_kind.push(error.map(|error| error.kind.as_str()));
-        self.error_message
-            .push(error.map(|error| storable(&error.message)));
-        self.fingerprint.push(error.map(ItemError::fingerprint));
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
-    pub(super) async fn insert(&self, transaction: &Transaction<'_>, now: Timestamp) -> Result<(), Failure> {
-        let statement = transaction.prepare_cached(INSERT).await?;
-        let inserted = transaction
-            .execute(
-                &statement,
-                &[
-                    &self.batch,
-                    &self.index,
-                    &self.state,
-                    &self.attempt,
-                    &self.output,
-                    &self.output_key,
-                    &self.output_bytes,
-                    &self.error_kind,
-                    &self.error_message,
-                    &self.fingerprint,
-                    &self.started_at,
-                    &self.duration_us,
-                    &self.worker,
-                    &now,
-                ],
-            )
-            .await;
-        match inserted {
-            Ok(_) => Ok(()),
+    pub(super) async fn insert(&self, transaction: &Transaction<'_>) -> Result<(), Failure> {
+        match self.copy(transaction).await {
+            Ok(count) if count == self.count => Ok(()),
+            Ok(count) => Err(Failure::Corrupt(format!(
+                "{count} of {} outcomes were stored",
+                self.count
+            ))),
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Err(Failure::Raced),
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn copy(&self, transaction: &Transaction<'_>) -> Result<u64, tokio_postgres::Error> {
+        let statement = transaction.prepare_cached(COPY).await?;
+        let mut sink = pin!(transaction.copy_in::<_, Bytes>(&statement).await?);
+        for piece in &self.pieces {
+            sink.send(piece.clone()).await?;
+        }
+        sink.finish().await
+    }
+}
+
+/// The columns of [`COPY`].
+fn put(row: &mut Row<'_>, outcome: &Outcome, now: Timestamp) {
+    row.bytes(outcome.batch.0.as_bytes());
+    row.integer(integer(outcome.index));
+    row.text(Some(outcome.ending.state().as_str()));
+    row.integer(outcome.attempt.into());
+    put_output(row, &outcome.ending);
+    put_error(row, &outcome.ending);
+    row.time(storable_time(outcome.started_at));
+    row.bigint(bigint(outcome.duration_us));
+    match &outcome.worker {
+        Some(worker) => row.text(Some(&storable(&worker.0))),
+        None => row.null(),
+    }
+    row.time(now);
+}
+
+fn put_output(row: &mut Row<'_>, ending: &Ending) {
+    match ending {
+        Ending::Succeeded(Output::Inline(json)) => {
+            row.text(Some(json.as_str()));
+            row.null();
+            row.null();
+        }
+        Ending::Succeeded(Output::Stored { key, bytes }) => {
+            row.null();
+            row.text(Some(&storable(key)));
+            row.bigint(bigint(*bytes));
+        }
+        Ending::Failed(_) | Ending::Cancelled => (0..3).for_each(|_| row.null()),
+    }
+}
+
+fn put_error(row: &mut Row<'_>, ending: &Ending) {
+    match ending {
+        Ending::Failed(error) => {
+            row.text(Some(error.kind.as_str()));
+            row.text(Some(&storable(&error.message)));
+            row.text(Some(&ItemError::fingerprint(error)));
+        }
+        Ending::Succeeded(_) | Ending::Cancelled => (0..3).for_each(|_| row.null()),
     }
 }
