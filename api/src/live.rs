@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use flotilla_core::snapshot::Snapshot;
-use flotilla_core::{Batch, BatchId};
+use flotilla_core::{Batch, BatchId, Result};
 use tokio::time::timeout;
 
 use crate::app::App;
@@ -35,17 +35,27 @@ pub(crate) async fn overlay(app: &App, batches: &mut [Batch]) {
 /// How long it may take to show a change.
 const SHOW_PATIENCE: Duration = Duration::from_millis(500);
 
+/// Shows a batch that is new: nothing of it runs.
+pub(crate) async fn show_new(app: &App, batch: &Batch) {
+    publish(app, batch, async { Ok(0) }).await;
+}
+
 /// Shows a batch that was changed to whoever watches, workers among them. The scheduler will, too: nothing is lost where
 /// this fails.
 pub(crate) async fn show(app: &App, batch: &Batch) {
-    let progress = &app.deps.progress;
-    let shown = timeout(SHOW_PATIENCE, async {
+    let running = async {
         // How many items run is not changed by this.
-        let known = progress.read(&[batch.id]).await?;
-        let running = known.into_iter().flatten().next();
-        let running = running.map_or(0, |snapshot| snapshot.counts.processing);
-        let snapshot = Snapshot::of(batch, running, app.deps.clock.now());
-        progress.publish(&[snapshot]).await
+        let known = app.deps.progress.read(&[batch.id]).await?;
+        let known = known.into_iter().flatten().next();
+        Ok(known.map_or(0, |snapshot| snapshot.counts.processing))
+    };
+    publish(app, batch, running).await;
+}
+
+async fn publish(app: &App, batch: &Batch, running: impl Future<Output = Result<u32>>) {
+    let shown = timeout(SHOW_PATIENCE, async {
+        let snapshot = Snapshot::of(batch, running.await?, app.deps.clock.now());
+        app.deps.progress.publish(&[snapshot]).await
     });
     match shown.await {
         Ok(Ok(())) => {}

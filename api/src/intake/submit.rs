@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use flotilla_core::batch::BatchSpec;
+use flotilla_core::item::NewItem;
 use flotilla_core::ports::store::{NewBatch, Opened};
 use flotilla_core::{Batch, BatchId, BatchState, Space, crash};
 use jiff::{SignedDuration, Timestamp};
@@ -188,6 +190,9 @@ impl Upload {
         let wanted = options.space.clone().unwrap_or_default();
         let stays_open = options.stays_open();
         let spec = options.into_spec(traceparent)?;
+        if self.space.is_none() && self.key.is_none() && !stays_open {
+            return self.create(wanted, rest.items, spec, gone).await;
+        }
         if let Some(batch) = self.store(rest).await? {
             return Ok(Accepted::Replayed(batch));
         }
@@ -206,8 +211,36 @@ impl Upload {
             writes::seal(store, clock, &space, self.id, &spec).await?
         };
         crash::point("api.accept.after_commit");
-        deps.wake.notify_one();
-        live::show(&self.app, &batch).await;
+        self.accepted(batch).await
+    }
+
+    /// A batch that came in one piece.
+    async fn create(
+        &self,
+        space: Space,
+        items: Vec<NewItem>,
+        spec: BatchSpec,
+        gone: &CancellationToken,
+    ) -> Result<Accepted, Problem> {
+        if gone.is_cancelled() {
+            return Err(Problem::disconnected());
+        }
+        let deps = &self.app.deps;
+        let new = NewBatch {
+            id: self.id,
+            space,
+            idempotency_key: None,
+            created_at: deps.clock.now(),
+        };
+        crash::point("api.accept.before_commit");
+        let batch = writes::create(&*deps.store, &*deps.clock, &new, &items, &spec).await?;
+        crash::point("api.accept.after_commit");
+        self.accepted(batch).await
+    }
+
+    async fn accepted(&self, batch: Batch) -> Result<Accepted, Problem> {
+        self.app.deps.wake.notify_one();
+        live::show_new(&self.app, &batch).await;
         Ok(Accepted::New(batch))
     }
 }

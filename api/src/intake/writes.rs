@@ -9,7 +9,7 @@ use std::time::Duration;
 use flotilla_core::batch::BatchSpec;
 use flotilla_core::item::NewItem;
 use flotilla_core::ports::Store;
-use flotilla_core::ports::store::Appending;
+use flotilla_core::ports::store::{Appending, Created, NewBatch};
 use flotilla_core::{Batch, BatchId, BatchState, Clock, Error, ErrorKind, ItemIndex, Result, Space};
 use tokio::time::{Instant, sleep};
 
@@ -85,6 +85,20 @@ pub(crate) async fn seal(
 async fn sealed_before(store: &dyn Store, space: &Space, batch: BatchId) -> Result<Option<Batch>, Error> {
     let found = store.batch(space, batch).await?;
     Ok(found.filter(|batch| batch.state != BatchState::Open))
+}
+
+/// Creates a batch that is there as a whole. One that is there already is what an earlier try has made: nobody else knows
+/// its id, and it has no key.
+pub(crate) async fn create(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    new: &NewBatch,
+    items: &[NewItem],
+    spec: &BatchSpec,
+) -> Result<Batch> {
+    let write = || store.create_batch(new.clone(), items.to_vec(), spec.clone(), clock.now());
+    let (Created::New(batch) | Created::Existing(batch)) = repeat("create a batch", write).await.0?;
+    Ok(*batch)
 }
 
 /// Makes an upload a batch that stays open.

@@ -36,10 +36,24 @@ async fn items_and_seals_are_not_doubled() {
 }
 
 #[tokio::test]
+async fn a_batch_that_came_in_one_piece_is_not_doubled() {
+    let (api, lossy) = lossy().await;
+    lossy.creates.store(2, Ordering::SeqCst);
+    let id = api.batch_of("default", "1\n").await;
+    assert_eq!(api.rows(), (1, 1));
+    assert_eq!(api.get(&format!("/v1/batches/{id}")).await.status, 200);
+
+    lossy.creates.store(u32::MAX, Ordering::SeqCst);
+    let answer = api.post("?job_type=echo", NDJSON, "1\n").await;
+    answer.problem(503, "unavailable");
+    assert_eq!(api.rows(), (2, 2), "what may be running is never removed");
+}
+
+#[tokio::test]
 async fn a_batch_that_may_have_been_opened_is_removed() {
     let (api, lossy) = lossy().await;
     lossy.opens.store(1, Ordering::SeqCst);
-    let answer = api.post("?job_type=echo", NDJSON, "1\n").await;
+    let answer = api.post("?job_type=echo", NDJSON, "1\n2\n3\n").await;
     answer.problem(503, "unavailable");
     assert!(answer.header("retry-after").is_some());
     api.until_rows(|rows| rows == (0, 0)).await;

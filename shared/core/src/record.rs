@@ -14,6 +14,7 @@ use crate::command::{Actor, BatchEvent, Change, Command, PauseReason, Paused};
 use crate::ids::{BatchId, ItemIndex, Space};
 use crate::outcome::Outcome;
 use crate::place::{Effect, Lease, Place, Whereabouts};
+use crate::ports::store::NewBatch;
 use crate::result::BatchResult;
 use crate::tally::{Ended, Tally};
 
@@ -116,6 +117,30 @@ pub struct Commanded {
 }
 
 impl BatchRecord {
+    /// A batch as it is before its seal: opened, and all of its items there. `max_input_bytes` is the longest of them.
+    #[must_use]
+    pub fn uploaded(new: NewBatch, spec: BatchSpec, total: u32, max_input_bytes: u32) -> Self {
+        Self {
+            id: new.id,
+            space: new.space,
+            spec,
+            state: BatchState::Open,
+            control: Control::default(),
+            epoch: 0,
+            revision: 0,
+            total,
+            next_index: 0,
+            tally: Tally::default(),
+            max_input_bytes,
+            created_at: new.created_at,
+            started_at: None,
+            halted_at: None,
+            completed_at: None,
+            deleted_at: None,
+            error: None,
+        }
+    }
+
     /// As readers see it at `now`.
     #[must_use]
     pub fn seen_at(self, now: Timestamp) -> Batch {

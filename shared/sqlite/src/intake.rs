@@ -2,6 +2,7 @@
 
 mod append;
 mod appending;
+mod create;
 mod idle;
 mod keep_open;
 mod open;
@@ -14,7 +15,7 @@ use flotilla_core::Result;
 use flotilla_core::batch::{Batch, BatchSpec};
 use flotilla_core::ids::{BatchId, ItemIndex, Space};
 use flotilla_core::item::NewItem;
-use flotilla_core::ports::store::{Appending, Intake, NewBatch, Opened};
+use flotilla_core::ports::store::{Appending, Created, Intake, NewBatch, Opened};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
@@ -41,6 +42,20 @@ impl Intake for SqliteStore {
     async fn seal_batch(&self, batch: BatchId, spec: BatchSpec, now: Timestamp) -> Result<Batch> {
         self.writer
             .run("seal a batch", move |db| seal::seal(db, batch, spec, now))
+            .await
+    }
+
+    async fn create_batch(
+        &self,
+        new: NewBatch,
+        items: Vec<NewItem>,
+        spec: BatchSpec,
+        now: Timestamp,
+    ) -> Result<Created> {
+        self.writer
+            .run("create a batch", move |db| {
+                create::create(db, &new, &items, spec, now)
+            })
             .await
     }
 

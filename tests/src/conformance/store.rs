@@ -57,6 +57,9 @@ macro_rules! store_suite {
                 a_discarded_batch_leaves_nothing,
                 only_open_batches_are_discarded,
                 abandoned_uploads_are_found,
+                a_batch_is_created_at_once,
+                creating_again_answers_the_same_batch,
+                an_empty_batch_is_created_completed,
             }
             staying_open {
                 a_batch_that_stays_open_is_accepted,

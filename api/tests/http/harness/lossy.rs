@@ -16,8 +16,8 @@ use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
 use flotilla_core::place::{Lease, Place};
 use flotilla_core::ports::Store;
 use flotilla_core::ports::store::{
-    Active, Appending, Claim, ClaimId, DeadLetters, Dispatch, InFlight, Intake, Known, Ledger, NewBatch,
-    Opened, Reading, Reopened, Resend, Steer, Steered, Upkeep, Want,
+    Active, Appending, Claim, ClaimId, Created, DeadLetters, Dispatch, InFlight, Intake, Known, Ledger,
+    NewBatch, Opened, Reading, Reopened, Resend, Steer, Steered, Upkeep, Want,
 };
 use flotilla_core::result::BatchResult;
 use flotilla_core::{Batch, BatchId, Error, ItemIndex, Result, Space};
@@ -27,6 +27,7 @@ pub(crate) struct Lossy {
     inner: Arc<dyn Store>,
     /// Answers still to lose, of each write.
     pub(crate) appends: AtomicU32,
+    pub(crate) creates: AtomicU32,
     pub(crate) seals: AtomicU32,
     pub(crate) opens: AtomicU32,
     pub(crate) keeps: AtomicU32,
@@ -46,6 +47,7 @@ impl Lossy {
         Self {
             inner,
             appends: AtomicU32::new(0),
+            creates: AtomicU32::new(0),
             seals: AtomicU32::new(0),
             opens: AtomicU32::new(0),
             keeps: AtomicU32::new(0),
@@ -120,6 +122,7 @@ pass! { Intake if whatever:
     open_batch(new: NewBatch) -> Opened [opens];
     append_items(batch: BatchId, first: ItemIndex, items: Vec<NewItem>) -> () [appends];
     seal_batch(batch: BatchId, spec: BatchSpec, now: Timestamp) -> Batch [seals];
+    create_batch(new: NewBatch, items: Vec<NewItem>, spec: BatchSpec, now: Timestamp) -> Created [creates];
     keep_open(batch: BatchId, spec: BatchSpec, now: Timestamp) -> Batch [keeps];
     begin_append(space: &Space, batch: BatchId, patience: Duration, now: Timestamp) -> Appending;
     end_append(batch: BatchId, first: ItemIndex, keep: bool, now: Timestamp) -> Batch [ends];

@@ -14,8 +14,8 @@ use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
 use flotilla_core::place::{Lease, Place};
 use flotilla_core::ports::Store;
 use flotilla_core::ports::store::{
-    Active, Appending, Claim, ClaimId, DeadLetters, Dispatch, InFlight, Intake, Known, Ledger, NewBatch,
-    Opened, Reading, Reopened, Resend, Steer, Steered, Upkeep, Want,
+    Active, Appending, Claim, ClaimId, Created, DeadLetters, Dispatch, InFlight, Intake, Known, Ledger,
+    NewBatch, Opened, Reading, Reopened, Resend, Steer, Steered, Upkeep, Want,
 };
 use flotilla_core::result::BatchResult;
 use flotilla_core::{BatchId, Error, ItemIndex, Result, Space};
@@ -106,6 +106,7 @@ forward!(Intake {
     fn open_batch(new: NewBatch) -> Result<Opened>;
     fn append_items(batch: BatchId, first: ItemIndex, items: Vec<NewItem>) -> Result<()>;
     fn seal_batch(batch: BatchId, spec: BatchSpec, now: Timestamp) -> Result<Batch>;
+    fn create_batch(new: NewBatch, items: Vec<NewItem>, spec: BatchSpec, now: Timestamp) -> Result<Created>;
     fn keep_open(batch: BatchId, spec: BatchSpec, now: Timestamp) -> Result<Batch>;
     fn begin_append(space: &Space, batch: BatchId, patience: Duration, now: Timestamp) -> Result<Appending>;
     fn end_append(batch: BatchId, first: ItemIndex, keep: bool, now: Timestamp) -> Result<Batch>;

@@ -56,6 +56,17 @@ pub trait Intake: Send + Sync {
     /// it is not open.
     async fn seal_batch(&self, batch: BatchId, spec: BatchSpec, now: Timestamp) -> Result<Batch>;
 
+    /// Opens, fills and seals a batch at once: for one whose items are all there. An empty one is completed at once. With
+    /// an idempotency key that its space has used before, or repeated, answers the batch that is there and changes
+    /// nothing.
+    async fn create_batch(
+        &self,
+        new: NewBatch,
+        items: Vec<NewItem>,
+        spec: BatchSpec,
+        now: Timestamp,
+    ) -> Result<Created>;
+
     /// Makes an open batch one that stays open: it is listed, with what it is to do, keeps the items that it has, and
     /// takes more through [`begin_append`](Self::begin_append) until [`Command::Seal`]. A conflict where it is not open.
     async fn keep_open(&self, batch: BatchId, spec: BatchSpec, now: Timestamp) -> Result<Batch>;
@@ -106,6 +117,15 @@ pub enum Opened {
     /// A new batch, open.
     New,
     /// The batch that has this idempotency key. It may still be open: somebody is uploading it.
+    Existing(Box<Batch>),
+}
+
+/// What became of [`Intake::create_batch`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Created {
+    /// A new batch, sealed.
+    New(Box<Batch>),
+    /// The batch that has this id or idempotency key. It may still be open: somebody is uploading it.
     Existing(Box<Batch>),
 }
 

@@ -49,7 +49,7 @@ impl Operation for Append {
 }
 
 impl Append {
-    fn count_items(&self) -> Result<i32, Failure> {
+    pub(super) fn count_items(&self) -> Result<i32, Failure> {
         let room = MAX_ITEMS.saturating_sub(self.first);
         match u32::try_from(self.items.len()) {
             Ok(many) if many <= room => Ok(integer(many)),
@@ -59,10 +59,15 @@ impl Append {
         }
     }
 
-    async fn grow(&self, transaction: &Transaction<'_>, many: i32) -> Result<bool, Failure> {
+    /// The length of the longest input.
+    pub(super) fn longest(&self) -> i32 {
         let lengths = self.items.iter().map(|item| item.input.len());
-        let longest = i32::try_from(lengths.clone().max().unwrap_or(0)).unwrap_or(i32::MAX);
-        let bytes = bigint(lengths.sum::<usize>());
+        i32::try_from(lengths.max().unwrap_or(0)).unwrap_or(i32::MAX)
+    }
+
+    pub(super) async fn grow(&self, transaction: &Transaction<'_>, many: i32) -> Result<bool, Failure> {
+        let longest = self.longest();
+        let bytes = bigint(self.items.iter().map(|item| item.input.len()).sum::<usize>());
         let statement = transaction.prepare_cached(GROW).await?;
         let rows = transaction
             .execute(
@@ -73,7 +78,7 @@ impl Append {
         Ok(rows == 1)
     }
 
-    async fn copy(&self, transaction: &Transaction<'_>) -> Result<(), Failure> {
+    pub(super) async fn copy(&self, transaction: &Transaction<'_>) -> Result<(), Failure> {
         let statement = transaction.prepare_cached(copy::COPY).await?;
         let mut sink = pin!(transaction.copy_in::<_, Bytes>(&statement).await?);
         for piece in copy::encode(self.batch, self.first, &self.items) {

@@ -3,7 +3,8 @@
 mod abandoned;
 mod append;
 mod begin_append;
-mod copy;
+pub(crate) mod copy;
+mod create;
 mod discard;
 mod end_append;
 mod items;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flotilla_core::batch::{Batch, BatchSpec};
 use flotilla_core::item::NewItem;
-use flotilla_core::ports::store::{Appending, Intake, NewBatch, Opened};
+use flotilla_core::ports::store::{Appending, Created, Intake, NewBatch, Opened};
 use flotilla_core::{BatchId, ItemIndex, Result, Space};
 use jiff::Timestamp;
 
@@ -37,6 +38,29 @@ impl Intake for PostgresStore {
 
     async fn seal_batch(&self, batch: BatchId, spec: BatchSpec, now: Timestamp) -> Result<Batch> {
         self.sessions.run(seal::Seal { batch, spec, now }).await
+    }
+
+    async fn create_batch(
+        &self,
+        new: NewBatch,
+        items: Vec<NewItem>,
+        spec: BatchSpec,
+        now: Timestamp,
+    ) -> Result<Created> {
+        let operation = create::Create {
+            open: open::Open { new: new.clone() },
+            append: append::Append {
+                batch: new.id,
+                first: 0,
+                items,
+            },
+            seal: seal::Seal {
+                batch: new.id,
+                spec,
+                now,
+            },
+        };
+        self.sessions.run(operation).await
     }
 
     async fn keep_open(&self, batch: BatchId, spec: BatchSpec, now: Timestamp) -> Result<Batch> {

@@ -1,15 +1,16 @@
 //! Opens a batch, once per idempotency key.
 
 use flotilla_core::Result;
-use flotilla_core::batch::BatchSpec;
+use flotilla_core::batch::{Batch, BatchSpec};
 use flotilla_core::ports::store::{NewBatch, Opened};
+use tokio_postgres::{GenericClient, Statement};
 
 use crate::error::Failure;
 use crate::rows::{batch, bigint, select_batches};
 use crate::session::{Client, Operation};
 
 /// A batch, its counters and its cursor, in one statement: all of them or none.
-const INSERT: &str = "\
+pub(super) const INSERT: &str = "\
     WITH opened AS (
         INSERT INTO batches
             (id, space, idempotency_key, created_at, last_append_at, job_type, pool, priority, max_attempts, timeout_ms, state)
@@ -37,10 +38,18 @@ impl Operation for Open {
     const ATTEMPT: &'static str = "open a batch";
 
     async fn run(&self, client: &mut Client) -> Result<Opened, Failure> {
-        if self.insert(client).await? {
+        let insert = client.prepare_cached(INSERT).await?;
+        if self.insert(&**client, &insert).await? {
             return Ok(Opened::New);
         }
-        // A statement of its own: only now is visible what the other transaction has committed meanwhile.
+        Ok(Opened::Existing(Box::new(self.existing(client).await?)))
+    }
+}
+
+impl Open {
+    /// The batch that is in the way. A statement of its own: only now is visible what the other transaction has committed
+    /// meanwhile.
+    pub(super) async fn existing(&self, client: &Client) -> Result<Batch, Failure> {
         let statement = client.prepare_cached(EXISTING).await?;
         let new = &self.new;
         let found = client
@@ -51,18 +60,19 @@ impl Operation for Open {
             .await?;
         // None: it was discarded in between, and the key is free.
         let row = found.ok_or(Failure::Raced)?;
-        Ok(Opened::Existing(Box::new(batch(&row)?)))
+        batch(&row)
     }
-}
 
-impl Open {
     /// False where the key, or the id, is taken. Waits for a transaction that is about to take it.
-    async fn insert(&self, client: &Client) -> Result<bool, Failure> {
-        let statement = client.prepare_cached(INSERT).await?;
+    pub(super) async fn insert(
+        &self,
+        client: &impl GenericClient,
+        statement: &Statement,
+    ) -> Result<bool, Failure> {
         let (new, spec) = (&self.new, BatchSpec::default());
         let inserted = client
             .query_opt(
-                &statement,
+                statement,
                 &[
                     &new.id.0,
                     &new.space.as_str(),

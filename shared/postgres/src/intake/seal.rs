@@ -1,7 +1,9 @@
 //! Ends an upload.
 
-use flotilla_core::batch::{Batch, BatchSpec};
+use deadpool_postgres::Transaction;
+use flotilla_core::batch::{Batch, BatchSpec, Forbidden};
 use flotilla_core::command::{Actor, Command};
+use flotilla_core::record::BatchRecord;
 use flotilla_core::{BatchId, Result};
 use jiff::Timestamp;
 
@@ -32,27 +34,43 @@ impl Operation for Seal {
             return Err(Failure::Conflict(format!("batch {id} does not exist")));
         };
         let mut batch = record(&row)?;
-        let refused = |forbidden| Failure::Conflict(format!("batch {id}: {forbidden}"));
         // Only once: what it is to do is not said a second time.
-        batch.state.seal(batch.total).map_err(refused)?;
+        batch.state.seal(batch.total).map_err(|why| self.refused(why))?;
         specify(&transaction, id, &self.spec).await?;
-        if get(&row, "stays_open")? {
-            kept_open::close(&transaction, id, self.now).await?;
+        batch.spec = self.spec.clone();
+        let batch = self.close(&transaction, batch, get(&row, "stays_open")?).await?;
+        transaction.commit().await?;
+        Ok(batch)
+    }
+}
+
+impl Seal {
+    /// Ends the upload of `batch`, which is locked and says what it is to do.
+    pub(super) async fn close(
+        &self,
+        transaction: &Transaction<'_>,
+        mut batch: BatchRecord,
+        stays_open: bool,
+    ) -> Result<Batch, Failure> {
+        if stays_open {
+            kept_open::close(transaction, self.batch, self.now).await?;
         } else {
             let sealed = transaction.prepare_cached(SEALED).await?;
-            transaction.execute(&sealed, &[&id.0, &self.now]).await?;
+            transaction.execute(&sealed, &[&self.batch.0, &self.now]).await?;
         }
-        batch.spec = self.spec.clone();
         let before = Kept::of(&batch);
         let sealed = batch
             .command(&Command::Seal, &Actor::system(), self.now)
-            .map_err(refused)?;
+            .map_err(|why| self.refused(why))?;
         // Nobody did this to the batch: it is how it came to be. An empty one ends with it, as every other one does with
         // its last outcome.
         let events = sealed.events.into_iter().skip(1).collect();
         let change = Change::of_batch(before, batch, events, sealed.result);
-        writes::store(&transaction, std::slice::from_ref(&change), self.now).await?;
-        transaction.commit().await?;
+        writes::store(transaction, std::slice::from_ref(&change), self.now).await?;
         Ok(change.record.seen_at(self.now))
+    }
+
+    fn refused(&self, why: Forbidden) -> Failure {
+        Failure::Conflict(format!("batch {}: {why}", self.batch))
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use flotilla_core::batch::BatchState;
+use flotilla_core::batch::{Batch, BatchState};
 use flotilla_core::ids::BatchId;
-use flotilla_core::ports::store::{NewBatch, Opened};
+use flotilla_core::ports::store::{Created, NewBatch, Opened};
 
 use super::fixture::Fixture;
 use super::samples::{assert_conflict, at_once, inputs, spec};
@@ -160,4 +160,75 @@ pub async fn abandoned_uploads_are_found(t: Fixture) {
     );
     let limited = t.store.abandoned_batches(t.now() + hours(1), 1).await;
     assert_eq!(limited.expect("reads").len(), 1);
+}
+
+/// A batch that is there as a whole is what it would be had it come in pieces.
+pub async fn a_batch_is_created_at_once(t: Fixture) {
+    let pieces = t.sealed(7).await;
+    let new = t.new_batch();
+    let created = t
+        .store
+        .create_batch(new.clone(), inputs(0..7), spec(), t.now())
+        .await;
+    let Created::New(created) = created.expect("creates") else {
+        panic!("there was no such batch before")
+    };
+    let read = async |id| {
+        t.store
+            .batch(&t.space, id)
+            .await
+            .expect("reads")
+            .expect("is there")
+    };
+    let (whole, pieces) = (read(new.id).await, read(pieces).await);
+    assert_eq!(*created, whole);
+    let like_pieces = Batch {
+        id: pieces.id,
+        created_at: pieces.created_at,
+        version: pieces.version,
+        ..whole
+    };
+    assert_eq!(like_pieces, pieces);
+    assert_eq!(t.sent(new.id, 7).await.len(), 7, "it is dispatched");
+    t.finish(new.id).await;
+    assert_eq!(t.items(new.id).await.len(), 7);
+}
+
+/// Whoever is not sure whether it was created asks again, and an idempotency key is one batch here, too.
+pub async fn creating_again_answers_the_same_batch(t: Fixture) {
+    let new = NewBatch {
+        idempotency_key: Some("once".into()),
+        ..t.new_batch()
+    };
+    let create = async |new: NewBatch| {
+        let created = t.store.create_batch(new, inputs(0..3), spec(), t.now()).await;
+        created.expect("answers")
+    };
+    assert!(matches!(create(new.clone()).await, Created::New(_)));
+    let other = NewBatch {
+        id: t.new_batch().id,
+        ..new.clone()
+    };
+    for again in [new.clone(), other] {
+        match create(again).await {
+            Created::Existing(batch) => assert_eq!((batch.id, batch.counts.total), (new.id, 3)),
+            Created::New(_) => panic!("the batch was created twice"),
+        }
+    }
+    assert_eq!(t.items(new.id).await.len(), 3);
+}
+
+/// It ends with its creation, as it would with its seal.
+pub async fn an_empty_batch_is_created_completed(t: Fixture) {
+    let new = t.new_batch();
+    let created = t
+        .store
+        .create_batch(new.clone(), Vec::new(), spec(), t.now())
+        .await;
+    let Created::New(batch) = created.expect("creates") else {
+        panic!("there was no such batch before")
+    };
+    assert_eq!(batch.state, BatchState::Completed);
+    let result = t.store.result(&t.space, new.id, None).await.expect("reads");
+    assert_eq!(result.expect("has a result").result_summary.total, 0);
 }
