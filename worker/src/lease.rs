@@ -43,11 +43,16 @@ impl Lease {
         sleep(self.terms.after).await;
         let ttl_ms = u64::try_from(self.terms.ttl.as_millis()).unwrap_or(u64::MAX);
         while let Ok(room) = self.finished.reserve().await {
+            let report = report(Verdict::Leased { ttl_ms });
             if self.ticket.is_some() {
-                tracing::info!("the item takes long: its delivery is settled, and it goes on under a lease");
+                tracing::info!(
+                    batch = %report.batch,
+                    index = report.index,
+                    "the item takes long: its delivery is settled, and it goes on under a lease"
+                );
             }
             room.send(Finished {
-                report: report(Verdict::Leased { ttl_ms }),
+                report,
                 ticket: self.ticket.take(),
                 held: None,
             });

@@ -83,8 +83,14 @@ impl Shutdown {
 #[derive(Debug, Clone)]
 pub struct Tasks {
     tracker: TaskTracker,
+    fate: Arc<Fate>,
+}
+
+/// What tasks share. One reference to it for each of them: tokens take a lock whenever they are cloned or dropped.
+#[derive(Debug)]
+struct Fate {
     shutdown: Shutdown,
-    panicked: Arc<AtomicBool>,
+    panicked: AtomicBool,
 }
 
 impl Tasks {
@@ -93,15 +99,17 @@ impl Tasks {
     pub fn new(shutdown: Shutdown) -> Self {
         Self {
             tracker: TaskTracker::new(),
-            shutdown,
-            panicked: Arc::default(),
+            fate: Arc::new(Fate {
+                shutdown,
+                panicked: AtomicBool::new(false),
+            }),
         }
     }
 
     /// The shutdown that the tasks obey.
     #[must_use]
     pub fn shutdown(&self) -> &Shutdown {
-        &self.shutdown
+        &self.fate.shutdown
     }
 
     /// Runs `future` in the background. It must watch the shutdown itself and end soon after it.
@@ -111,13 +119,13 @@ impl Tasks {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (shutdown, panicked) = (self.shutdown.clone(), Arc::clone(&self.panicked));
+        let fate = Arc::clone(&self.fate);
         tokio::spawn(self.tracker.track_future(async move {
             let output = std::panic::AssertUnwindSafe(future).catch_unwind().await;
             if output.is_err() {
                 tracing::error!(task = name, "a background task panicked: stopping");
-                panicked.store(true, Ordering::Release);
-                shutdown.drain();
+                fate.panicked.store(true, Ordering::Release);
+                fate.shutdown.drain();
             }
             output.ok()
         }))
@@ -132,7 +140,7 @@ impl Tasks {
         let patient = async {
             tokio::select! {
                 () = tokio::time::sleep(patience) => {}
-                () = self.shutdown.aborting() => {}
+                () = self.fate.shutdown.aborting() => {}
             }
         };
         let on_time = tokio::select! {
@@ -140,7 +148,7 @@ impl Tasks {
             () = patient => false,
         };
         if !on_time {
-            self.shutdown.abort();
+            self.fate.shutdown.abort();
             if tokio::time::timeout(Duration::from_secs(5), self.tracker.wait())
                 .await
                 .is_err()
@@ -148,7 +156,7 @@ impl Tasks {
                 return Err(Unfinished::Stuck(self.tracker.len()));
             }
         }
-        if self.panicked.load(Ordering::Acquire) {
+        if self.fate.panicked.load(Ordering::Acquire) {
             Err(Unfinished::Panicked)
         } else {
             Ok(())

@@ -7,6 +7,11 @@ use tracing::Span;
 
 /// Connects spans of `tracing` with traces of other processes.
 pub trait Propagator: Send + Sync {
+    /// True where spans become traces. Where they don't, it is not worth having one for each item.
+    fn is_on(&self) -> bool {
+        true
+    }
+
     /// Makes `span` a part of the trace that `traceparent` (a W3C header) names. Text that is no such header is ignored.
     fn attach(&self, span: &Span, traceparent: &str);
 
@@ -29,6 +34,10 @@ pub trait Propagator: Send + Sync {
 pub struct NoPropagation;
 
 impl Propagator for NoPropagation {
+    fn is_on(&self) -> bool {
+        false
+    }
+
     fn attach(&self, _span: &Span, _traceparent: &str) {}
 
     fn current(&self, _span: &Span) -> Option<String> {
