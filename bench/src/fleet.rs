@@ -31,6 +31,12 @@ pub(crate) struct Batch {
     space: String,
 }
 
+impl Batch {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 /// How many workers, and how many items each runs at once.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Size {

@@ -9,11 +9,10 @@ use crate::fleet::{Fleet, Size, ndjson};
 use crate::raw;
 use crate::report::Report;
 use crate::stage::Stage;
+use crate::view::View;
 
 /// Between two batches: long enough for everybody to have nothing to do.
-const REST: Duration = Duration::from_millis(50);
-/// How often the result is asked for.
-const LOOK: Duration = Duration::from_micros(500);
+const REST: Duration = Duration::from_millis(75);
 
 /// What to run.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -32,11 +31,13 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         report.add("raw round trip", time);
     }
     let fleet = Fleet::start(&stage, args.size).await?;
+    let mut view = View::open(&stage).await?;
     for _ in 0..args.batches {
         sleep(REST).await;
         let start = Instant::now();
         let batch = fleet.submit("?job_type=echo", ndjson(1)).await?;
-        fleet.result(&batch, LOOK).await?;
+        view.completed(&batch).await?;
+        fleet.result(&batch, REST).await?;
         report.add("flotilla", start.elapsed().as_secs_f64() * 1e3);
     }
     fleet.stop().await;

@@ -14,6 +14,7 @@ mod report;
 mod stage;
 mod throughput;
 mod usage;
+mod view;
 
 use anyhow::{Context, Result};
 use clap::Parser;

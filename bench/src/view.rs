@@ -1,0 +1,44 @@
+//! Hears of batches as a dashboard does: asking all the time would slow down what is measured.
+
+use std::collections::HashSet;
+
+use anyhow::{Context, Result};
+use futures_util::StreamExt;
+use redis::aio::PubSub;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::fleet::{Batch, PATIENCE};
+use crate::stage::Stage;
+
+/// The events of the space `default`.
+pub(crate) struct View {
+    events: PubSub,
+    completed: HashSet<String>,
+}
+
+impl View {
+    pub(crate) async fn open(stage: &Stage) -> Result<Self> {
+        let client = redis::Client::open(stage.redis_url())?;
+        let mut events = client.get_async_pubsub().await?;
+        events.subscribe("flotilla:events:default").await?;
+        Ok(Self {
+            events,
+            completed: HashSet::new(),
+        })
+    }
+
+    /// Waits until `batch` is said to be completed.
+    pub(crate) async fn completed(&mut self, batch: &Batch) -> Result<()> {
+        let mut events = self.events.on_message();
+        while !self.completed.remove(batch.id()) {
+            let event = timeout(PATIENCE, events.next()).await;
+            let event = event.context("no event")?.context("Redis has gone")?;
+            let event: Value = serde_json::from_slice(event.get_payload_bytes())?;
+            if let (Some(id), Some("completed")) = (event["batch"].as_str(), event["state"].as_str()) {
+                self.completed.insert(id.to_owned());
+            }
+        }
+        Ok(())
+    }
+}
