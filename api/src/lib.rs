@@ -23,6 +23,7 @@ mod dead_letters;
 mod deps;
 mod endpoints;
 mod fields;
+pub mod hot_paths;
 mod intake;
 mod live;
 mod openapi;

@@ -26,6 +26,7 @@ mod contract;
 mod control;
 mod fault;
 mod feed;
+pub mod hot_paths;
 mod link;
 mod live;
 mod options;

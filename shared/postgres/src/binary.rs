@@ -8,6 +8,8 @@ use jiff::Timestamp;
 
 /// Bytes after which a piece is sent.
 const PIECE: usize = 256 * 1024;
+/// Bytes of a row, about: what is reserved for few rows is not a whole piece.
+const ROW: usize = 256;
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
@@ -20,12 +22,14 @@ where
     R: IntoIterator,
     P: Fn(&mut Row<'_>, R::Item),
 {
-    let mut buffer = BytesMut::new();
+    let rows = rows.into_iter();
+    let rows_at_least = rows.size_hint().0;
+    let mut buffer = BytesMut::with_capacity(rows_at_least.saturating_mul(ROW).min(PIECE));
     buffer.put_slice(SIGNATURE);
     buffer.put_i32(0); // No flags,
     buffer.put_i32(0); // no extension of the header.
     Pieces {
-        rows: rows.into_iter(),
+        rows,
         put,
         buffer,
         done: false,

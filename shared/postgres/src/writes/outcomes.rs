@@ -30,11 +30,14 @@ pub(crate) struct Rows {
 
 impl Rows {
     pub(crate) fn of(changes: &[Change], now: Timestamp) -> Self {
-        let outcomes = || changes.iter().flat_map(|change| &change.writes.outcomes);
-        let count = outcomes().count() as u64;
+        let outcomes: Vec<_> = changes
+            .iter()
+            .flat_map(|change| &change.writes.outcomes)
+            .collect();
+        let count = outcomes.len() as u64;
         let pieces = match count {
             0 => Vec::new(),
-            _ => binary::encode(outcomes(), |row, outcome| put(row, outcome, now)).collect(),
+            _ => binary::encode(outcomes, |row, outcome| put(row, outcome, now)).collect(),
         };
         Self { count, pieces }
     }
