@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use crate::ids::{BatchId, Space};
 
 /// Items that a space of weight 1 may dispatch per visit.
-pub const QUANTUM: u32 = 32;
+pub const QUANTUM: u32 = 64;
+
+/// Batches of one level that a plan is shared out among, where they have that much to give: each costs about as much as
+/// its items do where it gets a few of them only, in rows that are locked, counts that are stored, progress that is shown.
+const BATCHES: u32 = 16;
 
 /// A batch that has something to dispatch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +79,7 @@ impl Planner {
 
         let mut grants = Grants::default();
         let mut left = budget;
+        let least = (budget / BATCHES).max(1);
         let mut refused: Option<Space> = None;
         let mut ring: Vec<&Space> = spaces.keys().copied().collect();
         // Start where the last plan stopped.
@@ -97,6 +102,7 @@ impl Planner {
             let allowed = deficit.min(left);
             let served = backlog.serve(
                 allowed,
+                least,
                 &mut grants,
                 self.last_batch
                     .entry(space.clone())
@@ -161,11 +167,12 @@ impl Backlog {
         }
     }
 
-    /// Serves up to `allowed` items: the highest priority first, batches of one level in equal slices. A batch of which
-    /// `admit` refuses items has no more to give.
+    /// Serves up to `allowed` items: the highest priority first, batches of one level in equal slices of at least `least`.
+    /// A batch of which `admit` refuses items has no more to give.
     fn serve(
         &mut self,
         allowed: u32,
+        least: u32,
         grants: &mut Grants,
         last: &mut BatchId,
         admit: &mut impl FnMut(BatchId, u32) -> u32,
@@ -176,7 +183,9 @@ impl Backlog {
                 break;
             };
             let queue = level.get_mut();
-            let slice = (left / queue.len() as u32).max(1);
+            let slice = (left / queue.len() as u32).max(least);
+            // No crumbs for the next one.
+            let slice = if left / 2 < slice { left } else { slice };
             let (batch, ready) = queue[0];
             let wanted = ready.min(slice).min(left);
             let items = admit(batch, wanted).min(wanted);
@@ -269,6 +278,24 @@ mod tests {
         assert_eq!(sums.iter().sum::<u32>(), 960);
         assert!(
             sums[0].abs_diff(240) <= 64 && sums[1].abs_diff(240) <= 64 && sums[2].abs_diff(480) <= 64,
+            "{sums:?}"
+        );
+    }
+
+    #[test]
+    fn many_batches_take_turns_rather_than_crumbs() {
+        let mut planner = Planner::default();
+        let candidates: Vec<_> = (0..100).map(|batch| candidate("a", batch, 0, 100_000)).collect();
+        let mut sums = [0; 100];
+        for _ in 0..100 {
+            let grants = planner.plan(&candidates, 1_000, |_| 1);
+            assert!(grants.len() as u32 <= BATCHES + 1, "{} batches", grants.len());
+            for (batch, sum) in (0..).zip(&mut sums) {
+                *sum += granted(&grants, batch);
+            }
+        }
+        assert!(
+            sums.iter().all(|sum| sum.abs_diff(1_000) <= 2 * QUANTUM),
             "{sums:?}"
         );
     }
