@@ -11,13 +11,17 @@ pub const MAX_WINDOW: u32 = 20_000;
 /// Items that are on their way at least, so that a slow fleet does not wait for the next turn.
 const MIN_QUEUE: u32 = 4;
 
-/// Seconds after which a faster observation has lost half of its weight.
+/// Seconds after which an observation has lost half of its weight.
 const HALF_LIFE_S: f64 = 1.0;
+/// A rate that has grown so much is believed at once: a fleet that has just begun, or is larger now. Less than that is
+/// noise: what settles comes in lumps.
+const LEAP: f64 = 2.0;
 
 /// The window of one pool: Little's law on the measured drain rate.
 ///
-/// The rate is believed at once when it grows, and forgotten slowly when it falls: too small a window starves workers,
-/// too large a one only makes a newcomer wait for a moment.
+/// A rate that leaps is believed at once, because too small a window starves workers. Everything else is averaged: a
+/// fleet that got somewhat faster has a queue to work on meanwhile, and a window of the highest rate ever seen would be
+/// twice as long as a newcomer should wait.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Window {
     rate_per_s: Option<f64>,
@@ -36,7 +40,8 @@ impl Window {
             // Nothing has come back yet: that says nothing about the fleet.
             None if settled == 0 => None,
             None => Some(rate),
-            Some(before) => Some(rate.max(before * keep + rate * (1.0 - keep))),
+            Some(before) if rate > before * LEAP => Some(rate),
+            Some(before) => Some(before * keep + rate * (1.0 - keep)),
         };
     }
 
@@ -67,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn grows_at_once_and_shrinks_slowly() {
+    fn leaps_at_once_and_shrinks_slowly() {
         let mut window = Window::default();
         assert_eq!(window.size(0), MIN_WINDOW);
         assert_eq!(window.size(100), 200);
@@ -81,5 +86,16 @@ mod tests {
         assert_eq!(window.size(100), 104, "slow items do not queue up");
         window.observe(u32::MAX, Duration::from_nanos(1));
         assert_eq!(window.size(u32::MAX), MAX_WINDOW);
+    }
+
+    #[test]
+    fn lumps_are_averaged() {
+        let mut window = Window::default();
+        for _ in 0..100 {
+            window.observe(1_500, Duration::from_millis(50));
+            window.observe(500, Duration::from_millis(50));
+        }
+        let queue = window.size(0);
+        assert!((4_750..5_250).contains(&queue), "a quarter of 20,000/s: {queue}");
     }
 }
