@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 
 use flotilla_core::attempt::Attempt;
+use flotilla_core::message::Verdict;
+use flotilla_core::outcome::Output;
 use flotilla_core::ports::broker::{Settle, Tag};
 use flotilla_core::{Result, crash};
 use tracing::Instrument;
@@ -13,6 +15,8 @@ use crate::{Deps, publish, record};
 
 /// Attempts per transaction, at most, unless a single delivery has more: bounds how long one takes.
 const MAX_ATTEMPTS: usize = 5_000;
+/// Bytes of outputs per transaction, likewise: bounds the memory of one, in which they are several times.
+const MAX_BYTES: usize = 4 << 20;
 
 /// A delivery that says what became of attempts.
 pub(crate) struct Told {
@@ -20,6 +24,17 @@ pub(crate) struct Told {
     pub(crate) attempts: Vec<Attempt>,
     /// Of its first item that has one.
     pub(crate) traceparent: Option<String>,
+}
+
+impl Told {
+    /// Bytes of all outputs.
+    fn bytes(&self) -> usize {
+        let outputs = self.attempts.iter().map(|attempt| match &attempt.verdict {
+            Verdict::Done(Output::Inline(json)) => json.len(),
+            _ => 0,
+        });
+        outputs.sum()
+    }
 }
 
 /// Counts deliveries of one queue.
@@ -103,13 +118,14 @@ impl Counter {
 
 /// Cuts deliveries into groups of one transaction each: of any length where one delivery is longer than the bound.
 fn groups(all: Vec<Told>) -> VecDeque<Vec<Told>> {
-    let (mut groups, mut attempts) = (VecDeque::<Vec<Told>>::new(), 0);
+    let (mut groups, mut attempts, mut bytes) = (VecDeque::<Vec<Told>>::new(), 0, 0);
     for told in all {
         attempts += told.attempts.len();
+        bytes += told.bytes();
         match groups.back_mut() {
-            Some(group) if attempts <= MAX_ATTEMPTS => group.push(told),
+            Some(group) if attempts <= MAX_ATTEMPTS && bytes <= MAX_BYTES => group.push(told),
             _ => {
-                attempts = told.attempts.len();
+                (attempts, bytes) = (told.attempts.len(), told.bytes());
                 groups.push_back(vec![told]);
             }
         }
@@ -140,8 +156,7 @@ fn tags(group: Vec<Told>) -> Vec<Tag> {
 
 #[cfg(test)]
 mod tests {
-    use flotilla_core::BatchId;
-    use flotilla_core::message::Verdict;
+    use flotilla_core::{BatchId, Json};
     use jiff::Timestamp;
 
     use super::*;
@@ -164,6 +179,19 @@ mod tests {
             attempts: vec![attempt; items],
             traceparent: None,
         }
+    }
+
+    #[test]
+    fn long_outputs_are_recorded_some_at_a_time() {
+        let long = |number| {
+            let mut told = told(number, 2);
+            let output = Json::string(&"x".repeat(MAX_BYTES / 5));
+            told.attempts[0].verdict = Verdict::Done(Output::Inline(output));
+            told
+        };
+        let groups = groups((0..10).map(long).collect());
+        let lengths: Vec<_> = groups.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [4, 4, 2]);
     }
 
     #[test]

@@ -7,8 +7,9 @@ use tokio::time::Instant;
 
 /// Items in one report at most.
 pub(super) const MAX_ITEMS: usize = 500;
-/// Bytes in one report at most, unless a single item is longer.
-pub(super) const MAX_BYTES: usize = 4 << 20;
+/// Bytes in one report at most, unless a single item is longer. A scheduler has as many reports in memory as its prefetch
+/// says, and several times over while it records them.
+pub(super) const MAX_BYTES: usize = 512 << 10;
 /// The longest that an outcome waits for company.
 const MAX_WAIT: Duration = Duration::from_millis(20);
 /// Reports of one shard that are being published at once.
