@@ -1,4 +1,4 @@
-//! Flotilla on the servers of a stage: every role a process of its own, as users run it.
+//! Flotilla as users run it: every role a process of its own on the servers of a stage, or everything in one process.
 
 use std::time::Duration;
 
@@ -93,6 +93,34 @@ impl Fleet {
         Ok(fleet)
     }
 
+    /// One process with everything in it, on no server at all. Its slots are those of all workers together.
+    pub(crate) async fn embedded(size: Size) -> Result<Self> {
+        let files = tempfile::tempdir()?;
+        let listen = format!("127.0.0.1:{}", free_port());
+        let data = files.path().join("data").display().to_string();
+        let concurrency = (size.workers * size.concurrency).to_string();
+        let arguments = [
+            "up",
+            "--listen",
+            &listen,
+            "--data",
+            &data,
+            "--concurrency",
+            &concurrency,
+        ];
+        let up = Flotilla::command(arguments).start(files.path());
+        let fleet = Self {
+            http: Client::builder().timeout(PATIENCE).build()?,
+            server: format!("http://{listen}"),
+            roles: vec![("up".to_owned(), up)],
+            _files: files,
+        };
+        fleet.ready().await?;
+        let warm_up = fleet.submit("?job_type=echo", ndjson(1_000)).await?;
+        fleet.result(&warm_up, Duration::from_millis(20)).await?;
+        Ok(fleet)
+    }
+
     async fn ready(&self) -> Result<()> {
         let deadline = Instant::now() + STARTUP;
         let url = format!("{}/readyz", self.server);
@@ -156,6 +184,21 @@ impl Fleet {
             );
             sleep(look_every).await;
         }
+    }
+
+    /// How many items of a batch are in each state.
+    pub(crate) async fn counts(&self, batch: &Batch) -> Result<Value> {
+        let Batch { id, space } = batch;
+        let url = format!("{}/v1/batches/{id}?space={space}", self.server);
+        let mut batch: Value = self
+            .http
+            .get(url)
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await?;
+        Ok(batch["counts"].take())
     }
 
     /// Acts on a batch.

@@ -4,16 +4,23 @@
 //! Flotilla with every role a process of its own, and a minimal program on the same servers ([`raw`]). The figure that
 //! travels between machines is the ratio of the two.
 
+mod embedded;
 mod fairness;
 mod fleet;
+mod growth;
 mod idle;
 mod ingest;
 mod latency;
+mod mixed;
+mod pause;
+mod peers;
 mod raw;
 mod report;
+mod scaling;
 mod stage;
 mod throughput;
 mod usage;
+mod versions;
 mod view;
 
 use anyhow::{Context, Result};
@@ -24,12 +31,24 @@ use clap::Parser;
 enum Benchmark {
     /// No-op items through HTTP to the `BatchResult`.
     Throughput(throughput::Args),
+    /// The same with 1, 2 and 4 workers.
+    Scaling(scaling::Args),
+    /// The same with everything in one process.
+    Embedded(embedded::Args),
+    /// The same with batches of 10,000 to 10,000,000 items: the cost of an item.
+    Growth(growth::Args),
+    /// Many batches at once, items that fail, long inputs.
+    Mixed(mixed::Args),
+    /// The same work done by Celery, BullMQ and graphile-worker.
+    Peers(peers::Args),
     /// Items accepted per second, by form of the upload.
     Ingest(ingest::Args),
     /// Batches of one item on an idle system.
     Latency(latency::Args),
     /// Ten items while a million wait.
     Fairness(fairness::Args),
+    /// How long a pause takes.
+    Pause(pause::Args),
     /// CPU and memory of each role while nothing happens.
     Idle(idle::Args),
 }
@@ -43,9 +62,15 @@ async fn main() -> Result<()> {
         .context("a TLS provider was installed before")?;
     match benchmark {
         Benchmark::Throughput(args) => throughput::run(args).await,
+        Benchmark::Scaling(args) => scaling::run(args).await,
+        Benchmark::Embedded(args) => embedded::run(args).await,
+        Benchmark::Growth(args) => growth::run(args).await,
+        Benchmark::Mixed(args) => mixed::run(args).await,
+        Benchmark::Peers(args) => peers::run(args).await,
         Benchmark::Ingest(args) => ingest::run(args).await,
         Benchmark::Latency(args) => latency::run(args).await,
         Benchmark::Fairness(args) => fairness::run(args).await,
+        Benchmark::Pause(args) => pause::run(args).await,
         Benchmark::Idle(args) => idle::run(args).await,
     }
 }

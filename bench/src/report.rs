@@ -72,11 +72,19 @@ impl Report {
 
     pub(crate) fn add_run(&mut self, name: &str, run: Run) {
         self.add(name, f64::from(run.items) / run.time.as_secs_f64());
-        let costs = run
-            .usage
-            .into_iter()
-            .map(|(process, usage)| (process, usage, run.items));
-        self.of(name).costs = costs.collect();
+        self.of(name).costs = costs(run);
+    }
+
+    /// The CPU per item of a run, of all processes together, in microseconds.
+    pub(crate) fn add_cost(&mut self, name: &str, run: Run) {
+        let cpu_s: f64 = run.usage.iter().map(|(_, usage)| usage.cpu_s).sum();
+        let rate = f64::from(run.items) / run.time.as_secs_f64();
+        println!(
+            "{}",
+            json!({"bench": self.bench, "what": name, "value": rate, "unit": "items/s"})
+        );
+        self.add(name, cpu_s * 1e6 / f64::from(run.items));
+        self.of(name).costs = costs(run);
     }
 
     /// Shows the memory of processes.
@@ -140,6 +148,14 @@ impl Report {
             }
         }
     }
+}
+
+fn costs(run: Run) -> Vec<(String, Usage, u32)> {
+    let items = run.items;
+    run.usage
+        .into_iter()
+        .map(|(process, usage)| (process, usage, items))
+        .collect()
 }
 
 /// Few digits, whatever the size.

@@ -1,9 +1,17 @@
 //! Private servers.
 
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use anyhow::{Context, Result};
 use flotilla_tests::servers::{Folder, Postgres, RabbitMq, Redis, Server};
+use serde_json::json;
 
 use crate::usage::Usage;
+use crate::versions;
+
+/// Whether it was printed which servers these are.
+static SAID: AtomicBool = AtomicBool::new(false);
 
 /// RabbitMQ, PostgreSQL and Redis, in a folder of their own. Gone on drop.
 pub(crate) struct Stage {
@@ -11,7 +19,7 @@ pub(crate) struct Stage {
     postgres: Server<Postgres>,
     redis: Server<Redis>,
     // Last: the folder goes when nothing writes to it any more.
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Stage {
@@ -23,12 +31,21 @@ impl Stage {
             Server::launch(&folder),
             Server::launch(&folder)
         )?;
-        Ok(Self {
+        let stage = Self {
             rabbitmq,
             postgres,
             redis,
-            _folder: folder,
-        })
+            folder,
+        };
+        if !SAID.swap(true, Ordering::Relaxed) {
+            println!("{}", json!({"servers": versions::of(&stage).await?}));
+        }
+        Ok(stage)
+    }
+
+    /// Where their files are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn amqp_url(&self) -> String {

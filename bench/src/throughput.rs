@@ -35,21 +35,24 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         drop(stage);
 
         let stage = Stage::start().await?;
-        report.add_run("flotilla", product(&stage, args).await.context("flotilla")?);
+        let fleet = Fleet::start(&stage, args.size).await?;
+        let run = no_op(fleet, Some(&stage), args.items).await;
+        report.add_run("flotilla", run.context("flotilla")?);
     }
     report.print();
     Ok(())
 }
 
-async fn product(stage: &Stage, args: Args) -> Result<Run> {
-    let fleet = Fleet::start(stage, args.size).await?;
-    let body = ndjson(args.items);
-    let before = [fleet.usage(), stage.usage()?].concat();
+/// Uploads no-op items to a new fleet, waits for the `BatchResult`, and stops the fleet.
+pub(crate) async fn no_op(fleet: Fleet, stage: Option<&Stage>, items: u32) -> Result<Run> {
+    let servers = || stage.map_or_else(|| Ok(Vec::new()), Stage::usage);
+    let body = ndjson(items);
+    let before = [fleet.usage(), servers()?].concat();
     let started = Instant::now();
     let batch = fleet.submit("?job_type=echo", body).await?;
     fleet.result(&batch, Duration::from_millis(20)).await?;
     let time = started.elapsed();
-    let after = [fleet.usage(), stage.usage()?].concat();
+    let after = [fleet.usage(), servers()?].concat();
     fleet.stop().await;
-    Ok(Run::new(args.items, time, before, after))
+    Ok(Run::new(items, time, before, after))
 }

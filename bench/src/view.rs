@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::fleet::{Batch, PATIENCE};
 use crate::stage::Stage;
 
-/// The events of the space `default`.
+/// The events of every space.
 pub(crate) struct View {
     events: PubSub,
     completed: HashSet<String>,
@@ -21,7 +21,7 @@ impl View {
     pub(crate) async fn open(stage: &Stage) -> Result<Self> {
         let client = redis::Client::open(stage.redis_url())?;
         let mut events = client.get_async_pubsub().await?;
-        events.subscribe("flotilla:events:default").await?;
+        events.psubscribe("flotilla:events:*").await?;
         Ok(Self {
             events,
             completed: HashSet::new(),
