@@ -17,7 +17,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 100_000)]
     items: u32,
     /// Runs of each; the median counts.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     runs: u32,
     #[command(flatten)]
     size: Size,
