@@ -3,6 +3,7 @@
 //! * [`serve`] accepts connections and ends them in order; [`router`] is the API itself.
 //! * Each endpoint has a file under `endpoints`, what it answers a type under `views`, apart from the domain.
 //! * `intake` takes uploads of any length in with memory that is bounded by [`Config`].
+//! * `download` gives all items of a batch out as one file, with memory that is bounded, too.
 //! * `steer` does something to a batch, once, and shows it at once; `actor` says who does it.
 //! * `callbacks` completes items that wait, by a signed URL.
 //! * `space` says whose request it is. Every query is scoped by it.
@@ -21,6 +22,7 @@ mod callbacks;
 mod config;
 mod dead_letters;
 mod deps;
+mod download;
 mod endpoints;
 mod fields;
 pub mod hot_paths;

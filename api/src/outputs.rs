@@ -3,13 +3,19 @@
 use flotilla_core::item::Item;
 use flotilla_core::outcome::{ItemError, ItemErrorKind, Output};
 use flotilla_core::ports::Objects;
-use flotilla_core::{Json, Result};
+use flotilla_core::{Batch, Json, Result};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::views::ItemView;
 
 /// Objects that are read at once.
 const READS: usize = 8;
+
+/// How many items of `batch` may be read at once, if all inputs were as long as the longest.
+pub(crate) fn affordable(batch: &Batch, bytes: usize) -> u32 {
+    let longest = (batch.max_input_bytes as usize).max(1);
+    u32::try_from(bytes / longest).unwrap_or(u32::MAX - 1).max(1)
+}
 
 /// How many of `items` fit into `bytes`; at least one.
 pub(crate) fn fitting(items: &[Item], bytes: usize) -> usize {

@@ -8,6 +8,7 @@ use crate::commands::append::Append;
 use crate::commands::audit::Audit;
 use crate::commands::cancel::Cancel;
 use crate::commands::dead_letters::DeadLetters;
+use crate::commands::download::Download;
 use crate::commands::errors::Errors;
 use crate::commands::explain::Explain;
 use crate::commands::get::Get;
@@ -82,6 +83,7 @@ pub(crate) enum Command {
     Get(Get),
     Watch(Watch),
     Items(Items),
+    Download(Download),
     Result(ResultOf),
     Errors(Errors),
     Explain(Explain),

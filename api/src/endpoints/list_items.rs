@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use flotilla_core::Batch;
 use flotilla_core::item::ItemFilter;
 use serde::Deserialize;
 
@@ -58,7 +57,7 @@ pub(crate) async fn list_items(
         )?,
     };
     let batch = app.batch(&caller.space, &id).await?;
-    let limit = limit.min(affordable(&batch, app.config.page_bytes));
+    let limit = limit.min(outputs::affordable(&batch, app.config.page_bytes));
     // One more tells whether there is another page.
     let mut items = app
         .deps
@@ -72,10 +71,4 @@ pub(crate) async fn list_items(
     let next_cursor = items.last().filter(|_| more).map(|item| item.index.to_string());
     let items = outputs::views(&app.deps.objects, items).await?;
     Ok(Json(ItemPage { items, next_cursor }))
-}
-
-/// How many items of `batch` may be read at once, if all were as long as the longest.
-fn affordable(batch: &Batch, page_bytes: usize) -> u32 {
-    let longest = (batch.max_input_bytes as usize).max(1);
-    u32::try_from(page_bytes / longest).unwrap_or(u32::MAX - 1).max(1)
 }

@@ -13,6 +13,7 @@ pub(crate) mod create_batch;
 pub(crate) mod dead_letter_groups;
 pub(crate) mod delete_batch;
 pub(crate) mod discard_dead_letters;
+pub(crate) mod download_batch;
 pub(crate) mod get_batch;
 pub(crate) mod get_dead_letter;
 pub(crate) mod get_item;

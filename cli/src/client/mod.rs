@@ -3,6 +3,7 @@
 mod act;
 mod actor;
 pub(crate) mod dead_letters;
+mod download;
 mod lines;
 pub(crate) mod problem;
 mod read;

@@ -4,6 +4,7 @@ pub(crate) mod append;
 pub(crate) mod audit;
 pub(crate) mod cancel;
 pub(crate) mod dead_letters;
+pub(crate) mod download;
 pub(crate) mod errors;
 pub(crate) mod explain;
 pub(crate) mod follow;

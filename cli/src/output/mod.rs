@@ -1,6 +1,7 @@
 //! What people and programs read: tables, JSON, progress.
 
 pub(crate) mod duration;
+pub(crate) mod file;
 pub(crate) mod meter;
 pub(crate) mod number;
 pub(crate) mod progress;

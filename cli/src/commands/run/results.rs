@@ -1,17 +1,15 @@
-//! The results of a run, in the order of its input. A file is whole or absent: it is written under another name first.
+//! The results of a run, in the order of its input.
 
-use std::fs::Permissions;
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tempfile::NamedTempFile;
 
 use crate::client::Client;
 use crate::client::view::ItemView;
+use crate::output::file::NewFile;
 
 /// Where results go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +40,7 @@ impl Out {
     pub(super) fn check(&self) -> Result<()> {
         match self {
             Self::Stdout => Ok(()),
-            Self::File(path) => {
-                anyhow::ensure!(
-                    !path.is_dir(),
-                    "can't write the results to {}: it is a folder",
-                    path.display()
-                );
-                beside(path).map(drop)
-            }
+            Self::File(path) => NewFile::create(path).map(drop),
         }
     }
 
@@ -61,19 +52,9 @@ impl Out {
                 copy(client, batch, &mut stdout).await
             }
             Self::File(path) => {
-                let mut file = BufWriter::new(beside(path)?);
+                let mut file = NewFile::create(path)?;
                 copy(client, batch, &mut file).await?;
-                let failed = || format!("can't write the results to {}", path.display());
-                let file = file
-                    .into_inner()
-                    .map_err(std::io::IntoInnerError::into_error)
-                    .with_context(failed)?;
-                file.as_file().sync_all().with_context(failed)?;
-                file.persist(path).with_context(failed)?;
-                // The name too, before the caller removes what the results were made from.
-                let folder = std::fs::File::open(folder_of(path)).with_context(failed)?;
-                folder.sync_all().with_context(failed)?;
-                Ok(())
+                file.finish()
             }
         }
     }
@@ -86,28 +67,6 @@ impl std::fmt::Display for Out {
             Self::File(path) => path.display().fmt(f),
         }
     }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// A new file beside `path`, so that it can be moved there at once, with the permissions that new files have.
-fn beside(path: &Path) -> Result<NamedTempFile> {
-    let folder = folder_of(path);
-    tempfile::Builder::new()
-        .prefix(".flotilla-results-")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder)
-        .with_context(|| {
-            format!(
-                "can't write results to {}; choose another place with --out",
-                folder.display()
-            )
-        })
 }
 
 async fn copy(client: &Client, batch: &str, to: &mut (impl Write + ?Sized)) -> Result<()> {

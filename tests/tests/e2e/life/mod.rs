@@ -1,6 +1,7 @@
 //! The whole life of a batch, on both engines: what people and operators do to it, and what can happen to its items.
 
 mod dead_letters;
+mod downloads;
 mod fairness;
 mod guard_rails;
 mod limits;
