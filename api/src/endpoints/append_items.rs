@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::intake::append::{Append, append, not_open};
 use crate::intake::receive::{receive, turn};
-use crate::intake::{Format, body, headers};
+use crate::intake::{Encoding, Format, body, headers};
 use crate::params::Params;
 use crate::problem::{Problem, ProblemDocument};
 use crate::space::{Caller, SpaceParam};
@@ -95,6 +95,7 @@ async fn prepare(
     let Params(Where { first }) = place?;
     let batch = app.batch(&space, id).await?;
     let format = Format::of(&parts.headers)?;
+    let encoding = Encoding::of(&parts.headers)?;
     headers::check_length(&parts.headers, app.config.max_upload_bytes)?;
     if batch.state != BatchState::Open {
         return Err(not_open(&batch));
@@ -103,6 +104,7 @@ async fn prepare(
         space,
         batch: batch.id,
         format,
+        encoding,
         first,
         permit: turn(app).await?,
         gone,

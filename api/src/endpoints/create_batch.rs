@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::intake::receive::{receive, turn};
 use crate::intake::submit::{Accepted, Submission, submit};
-use crate::intake::{Format, Options, body, headers};
+use crate::intake::{Encoding, Format, Options, body, headers};
 use crate::live;
 use crate::problem::{Problem, ProblemDocument};
 use crate::space::{Caller, SpaceParam};
@@ -170,6 +170,7 @@ async fn prepare(
 ) -> Result<Submission, Problem> {
     let space = caller?.map(|caller| caller.space);
     let format = Format::of(&parts.headers)?;
+    let encoding = Encoding::of(&parts.headers)?;
     let key = headers::idempotency_key(&parts.headers)?;
     headers::check_length(&parts.headers, app.config.max_upload_bytes)?;
     let mut options = Options::new(Arc::clone(&app.deps.job_types), space, app.deps.clock.now());
@@ -182,6 +183,7 @@ async fn prepare(
     }
     Ok(Submission {
         format,
+        encoding,
         options,
         idempotency_key: key,
         traceparent: headers::traceparent(&*app.deps.trace, &parts.headers),

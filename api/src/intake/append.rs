@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::BodyReader;
 use super::chunk::MAX_AGE;
 use super::receive::start_parser;
-use super::{Format, Limits, Options, Parsed, writes};
+use super::{Encoding, Format, Limits, Options, Parsed, writes};
 use crate::app::{App, unknown_batch};
 use crate::live;
 use crate::problem::{Kind, Problem};
@@ -27,6 +27,7 @@ pub(crate) struct Append {
     pub(crate) space: Space,
     pub(crate) batch: BatchId,
     pub(crate) format: Format,
+    pub(crate) encoding: Encoding,
     /// The index that the first item is to get, where that matters.
     pub(crate) first: Option<ItemIndex>,
     /// Held while the body is parsed.
@@ -112,6 +113,7 @@ impl Storing {
             space,
             batch,
             format,
+            encoding,
             first,
             permit,
             gone,
@@ -125,7 +127,7 @@ impl Storing {
             held: self.first,
             ..Limits::from(&self.app.config)
         };
-        let (mut chunks, parsing) = start_parser(format, options, limits, permit, body);
+        let (mut chunks, parsing) = start_parser((format, encoding), options, limits, permit, body);
         while let Some(chunk) = chunks.recv().await {
             self.store(batch, chunk.items).await?;
         }

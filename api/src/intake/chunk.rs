@@ -26,6 +26,8 @@ pub(crate) struct Chunk {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) item_bytes: usize,
+    /// Bytes of a body that was packed, unpacked.
+    pub(crate) bytes: Option<u64>,
     /// Items of a batch.
     pub(crate) items: u32,
     /// Items that the batch has already.
@@ -38,6 +40,7 @@ impl From<&Config> for Limits {
     fn from(config: &Config) -> Self {
         Self {
             item_bytes: config.max_item_bytes,
+            bytes: config.max_upload_bytes,
             items: config.max_items.min(flotilla_core::ids::MAX_ITEMS),
             held: 0,
             chunk_items: config.chunk_items,
@@ -156,6 +159,7 @@ pub(crate) mod tests {
 
     pub(crate) const LIMITS: Limits = Limits {
         item_bytes: 1_000,
+        bytes: None,
         items: 50,
         held: 0,
         chunk_items: 3,

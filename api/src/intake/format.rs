@@ -1,7 +1,7 @@
 //! The formats of an upload.
 
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 
 use crate::problem::{Kind, Problem};
 
@@ -29,17 +29,8 @@ impl Format {
     /// The format that the headers say.
     ///
     /// # Errors
-    /// Where they say another one, none, or an encoding.
+    /// Where they say another one, or none.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        if let Some(encoding) = headers.get(CONTENT_ENCODING)
-            && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
-        {
-            return Err(Problem::new(
-                Kind::UnsupportedEncoding,
-                "send the body without a Content-Encoding; compressed bodies are not accepted",
-            )
-            .with("accepted", vec!["identity"]));
-        }
         let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let essence = given
             .unwrap_or_default()

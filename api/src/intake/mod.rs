@@ -19,6 +19,7 @@ pub(crate) mod body;
 mod chunk;
 mod csv;
 mod custom_id;
+mod encoding;
 mod format;
 mod gauge;
 pub(crate) mod headers;
@@ -30,6 +31,7 @@ pub(crate) mod submit;
 pub(crate) mod writes;
 
 pub(crate) use chunk::{Chunk, Chunker, Limits};
+pub(crate) use encoding::Encoding;
 pub(crate) use format::Format;
 #[cfg(test)]
 pub(crate) use options::FIELDS;

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 use super::body::{BodyReader, Feeder};
-use super::{Chunk, Format, Limits, Options, Parsed, parse};
+use super::{Chunk, Encoding, Format, Limits, Options, Parsed, parse, read_failed};
 use crate::app::App;
 use crate::problem::{Kind, Problem};
 
@@ -63,7 +63,7 @@ pub(crate) async fn receive<T: Send + 'static>(
 /// Parses `body` on a blocking thread, which holds `permit`. It ends by itself: when the body does, or when nobody takes
 /// its chunks any more.
 pub(super) fn start_parser(
-    format: Format,
+    (format, encoding): (Format, Encoding),
     options: Options,
     limits: Limits,
     permit: OwnedSemaphorePermit,
@@ -73,6 +73,7 @@ pub(super) fn start_parser(
     let parsing = spawn_blocking(move || {
         let _permit = permit;
         let mut emit = |chunk| tx.blocking_send(chunk).map_err(|_| Problem::disconnected());
+        let body = encoding.unpack(body, limits.bytes).map_err(read_failed)?;
         parse(format, body, options, limits, &mut emit)
     });
     (chunks, parsing)

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::body::BodyReader;
 use super::receive::start_parser;
-use super::{Chunk, Format, Limits, Options, Parsed, writes};
+use super::{Chunk, Encoding, Format, Limits, Options, Parsed, writes};
 use crate::app::App;
 use crate::live;
 use crate::problem::{Kind, Problem};
@@ -29,6 +29,8 @@ const ABORT_PATIENCE: Duration = Duration::from_secs(3);
 /// What a client wants to submit.
 pub(crate) struct Submission {
     pub(crate) format: Format,
+    /// How the body is packed.
+    pub(crate) encoding: Encoding,
     pub(crate) options: Options,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) traceparent: Option<String>,
@@ -102,6 +104,7 @@ impl Upload {
     async fn run(&mut self, submission: Submission, body: BodyReader) -> Result<Accepted, Problem> {
         let Submission {
             format,
+            encoding,
             options,
             permit,
             gone,
@@ -117,7 +120,7 @@ impl Upload {
             return Ok(Accepted::Replayed(batch));
         }
         let limits = Limits::from(&self.app.config);
-        let (mut chunks, parsing) = start_parser(format, options, limits, permit, body);
+        let (mut chunks, parsing) = start_parser((format, encoding), options, limits, permit, body);
         while let Some(chunk) = chunks.recv().await {
             if let Some(batch) = self.store(chunk).await? {
                 return Ok(Accepted::Replayed(batch));

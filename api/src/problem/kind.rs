@@ -60,6 +60,7 @@ kinds! {
     ItemTooLarge PAYLOAD_TOO_LARGE "item-too-large" "An item is too large";
     TooManyItems PAYLOAD_TOO_LARGE "too-many-items" "The batch has too many items";
     OutputTooLarge PAYLOAD_TOO_LARGE "output-too-large" "The output of an item is too large";
+    DamagedBody BAD_REQUEST "damaged-body" "The body can't be unpacked";
     UploadTooLarge PAYLOAD_TOO_LARGE "upload-too-large" "The body is too large";
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "This content type is not accepted";
     UnsupportedEncoding UNSUPPORTED_MEDIA_TYPE "unsupported-encoding" "This content encoding is not accepted";

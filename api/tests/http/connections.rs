@@ -70,7 +70,7 @@ async fn a_refusal_reaches_a_client_that_is_still_sending() {
     // Refused by its first line, and before its first line.
     for (header, problem) in [
         ("", "invalid-json"),
-        ("content-encoding: gzip\r\n", "unsupported-encoding"),
+        ("content-encoding: br\r\n", "unsupported-encoding"),
     ] {
         let mut client = Client::upload(&served, &format!("{length}{header}")).await;
         client.send(&body).await;
@@ -85,7 +85,7 @@ async fn a_client_that_waits_to_be_told_so_does_not_send_what_is_refused() {
     let api = Api::new().await;
     let served = Served::start(&api).await;
     let headers = "content-length: 1000\r\nexpect: 100-continue\r\nconnection: close\r\n";
-    let answer = Client::upload(&served, &format!("{headers}content-encoding: gzip\r\n"))
+    let answer = Client::upload(&served, &format!("{headers}content-encoding: br\r\n"))
         .await
         .rest()
         .await;

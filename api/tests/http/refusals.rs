@@ -376,7 +376,7 @@ async fn content_that_is_not_accepted() {
     api.send(none).await.problem(415, "unsupported-media-type");
     let packed = Request::post("/v1/batches?job_type=echo")
         .header("content-type", NDJSON)
-        .header("content-encoding", "gzip")
+        .header("content-encoding", "br")
         .body(Body::from("1"))
         .unwrap();
     api.send(packed).await.problem(415, "unsupported-encoding");
