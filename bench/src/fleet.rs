@@ -87,8 +87,7 @@ impl Fleet {
         };
         fleet.ready().await?;
         if size.workers > 0 {
-            let warm_up = fleet.submit("?job_type=echo", ndjson(1_000)).await?;
-            fleet.result(&warm_up, Duration::from_millis(20)).await?;
+            fleet.warm_up().await?;
         }
         Ok(fleet)
     }
@@ -116,9 +115,13 @@ impl Fleet {
             _files: files,
         };
         fleet.ready().await?;
-        let warm_up = fleet.submit("?job_type=echo", ndjson(1_000)).await?;
-        fleet.result(&warm_up, Duration::from_millis(20)).await?;
+        fleet.warm_up().await?;
         Ok(fleet)
+    }
+
+    async fn warm_up(&self) -> Result<()> {
+        let batch = self.submit("?job_type=echo", ndjson(1_000)).await?;
+        self.result(&batch, Duration::from_millis(20)).await
     }
 
     async fn ready(&self) -> Result<()> {

@@ -1,7 +1,5 @@
 //! Hears of batches as a dashboard does: asking all the time would slow down what is measured.
 
-use std::collections::HashSet;
-
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use redis::aio::PubSub;
@@ -14,7 +12,6 @@ use crate::stage::Stage;
 /// The events of every space.
 pub(crate) struct View {
     events: PubSub,
-    completed: HashSet<String>,
 }
 
 impl View {
@@ -22,23 +19,19 @@ impl View {
         let client = redis::Client::open(stage.redis_url())?;
         let mut events = client.get_async_pubsub().await?;
         events.psubscribe("flotilla:events:*").await?;
-        Ok(Self {
-            events,
-            completed: HashSet::new(),
-        })
+        Ok(Self { events })
     }
 
-    /// Waits until `batch` is said to be completed.
+    /// Waits until `batch` is said to be completed. What was said before this is called is heard, too.
     pub(crate) async fn completed(&mut self, batch: &Batch) -> Result<()> {
         let mut events = self.events.on_message();
-        while !self.completed.remove(batch.id()) {
+        loop {
             let event = timeout(PATIENCE, events.next()).await;
             let event = event.context("no event")?.context("Redis has gone")?;
             let event: Value = serde_json::from_slice(event.get_payload_bytes())?;
-            if let (Some(id), Some("completed")) = (event["batch"].as_str(), event["state"].as_str()) {
-                self.completed.insert(id.to_owned());
+            if event["batch"] == batch.id() && event["state"] == "completed" {
+                return Ok(());
             }
         }
-        Ok(())
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! connection ──pieces──▶ [body] ──▶ parser thread ──chunks──▶ submission task ──▶ store
-//!  (request)    bounded            json|ndjson|csv   bounded     open, append, seal
+//!  (request)    bounded            unpacked, then    bounded     open, append, seal;
+//!                                  json|ndjson|csv               or all at once
 //! ```
 //!
 //! The request feeds pieces of the body into a bounded channel ([`body`]). A blocking thread reads them with the
