@@ -11,6 +11,12 @@ use crate::fleet::{Fleet, Size, ready, start_up, up};
 /// How long anything may take that is not measured.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
+/// How many items a worker runs at once.
+const SLOTS: u32 = 16;
+
+/// How many workers a fleet has.
+const WORKERS: u32 = 4;
+
 /// Which engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {
@@ -58,7 +64,7 @@ enum Processes {
 impl Deployment {
     /// Starts it with `config` as the rest of `flotilla.toml`. 16 items at once per worker.
     pub(crate) async fn start(engine: Engine, config: &str) -> Self {
-        let config = format!("{config}\n[worker]\nconcurrency = 16\n");
+        let config = format!("{config}\n[worker]\nconcurrency = {SLOTS}\n");
         let folder = tempfile::tempdir().expect("a folder can be made");
         let sandbox = match engine {
             Engine::Embedded => None,
@@ -86,6 +92,14 @@ impl Deployment {
         match &mut self.processes {
             Processes::Up(_, process) => process,
             Processes::Fleet(fleet) => &mut fleet.workers[0],
+        }
+    }
+
+    /// How many items can run at once.
+    pub(crate) fn slots(&self) -> u32 {
+        match &self.processes {
+            Processes::Up(..) => SLOTS,
+            Processes::Fleet(_) => SLOTS * WORKERS,
         }
     }
 
@@ -155,7 +169,7 @@ impl Processes {
             Some(sandbox) => {
                 let size = Size {
                     apis: 1,
-                    workers: 4,
+                    workers: WORKERS as usize,
                     schedulers: 2,
                 };
                 Self::Fleet(Fleet::start(sandbox, size, config, &[]).await)

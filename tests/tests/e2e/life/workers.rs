@@ -59,13 +59,13 @@ async fn workers_say_what_they_do(engine: Engine) {
 async fn a_drain_finishes_what_runs_and_a_second_signal_does_not_wait(engine: Engine) {
     let backend = Backend::start().await;
     let mut deployment = Deployment::start(engine, &backend.job_type("work", "")).await;
+    // Only where every slot is taken does the worker that is told to stop surely have something to finish.
+    let slots = deployment.slots();
+    let full = || async { (backend.running() == slots).then_some(()) };
     backend.set(Mode::Hold);
-    let options = json!({"job_type": "work", "concurrency": 40});
-    let batch = deployment.client().create(options, items(200)).await;
-    eventually("items to run", PATIENCE, || async {
-        (backend.running() >= 16).then_some(())
-    })
-    .await;
+    let job = json!({"job_type": "work"});
+    let first = deployment.client().create(job.clone(), items(200)).await;
+    eventually("every slot to be taken", PATIENCE, full).await;
     // One signal: what runs finishes, nothing is interrupted.
     deployment.worker().signal(Signal::TERM);
     deployment
@@ -77,17 +77,13 @@ async fn a_drain_finishes_what_runs_and_a_second_signal_does_not_wait(engine: En
     assert!(status.success(), "{status}");
     assert_eq!(backend.dropped(), 0);
     deployment.revive();
-    deployment
-        .worker()
-        .wait_for_log("worker starts", Duration::from_secs(30))
-        .await;
+    deployment.ready().await;
+    deployment.client().result(&first, PATIENCE).await;
 
     // Two signals: what runs is given back, and runs elsewhere.
     backend.set(Mode::Hold);
-    eventually("items to run", PATIENCE, || async {
-        (backend.running() > 0 || backend.count() == 200).then_some(())
-    })
-    .await;
+    let second = deployment.client().create(job, items(200)).await;
+    eventually("every slot to be taken", PATIENCE, full).await;
     deployment.worker().signal(Signal::TERM);
     deployment
         .worker()
@@ -100,7 +96,7 @@ async fn a_drain_finishes_what_runs_and_a_second_signal_does_not_wait(engine: En
     deployment.revive();
     deployment.ready().await;
     backend.set(Mode::Answer);
-    let result = deployment.client().result(&batch, PATIENCE).await;
+    let result = deployment.client().result(&second, PATIENCE).await;
     assert_eq!(result["result_summary"]["succeeded"], 200, "{result}");
     deployment.end().await;
 }
