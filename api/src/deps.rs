@@ -9,6 +9,8 @@ use flotilla_core::ports::{Broker, Objects, Progress, Store};
 use flotilla_core::{Clock, Ids, Propagator, Tasks};
 use tokio::sync::Notify;
 
+use crate::intake::Schemas;
+
 /// The engines and helpers that the API works with.
 #[derive(Clone)]
 pub struct Deps {
@@ -24,6 +26,8 @@ pub struct Deps {
     pub job_types: Arc<JobTypes>,
     /// What spaces and job types may have in flight: to explain why a batch waits.
     pub ceilings: Arc<Ceilings>,
+    /// What items of those look like.
+    pub schemas: Arc<Schemas>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes the ids of batches and requests.

@@ -8,7 +8,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use jiff::Timestamp;
 
 use crate::Config;
-use crate::intake::{Chunk, Format, Limits, Options, parse};
+use crate::intake::{Chunk, Format, Limits, OnInvalid, Options, parse};
 
 /// Takes the items of `body` in as a batch that stays open does, and answers how many there are.
 ///
@@ -16,13 +16,14 @@ use crate::intake::{Chunk, Format, Limits, Options, parse};
 /// The problem that a client would be told.
 pub fn upload(content_type: &'static str, body: impl Read) -> Result<usize, impl std::error::Error> {
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
-    let options = Options::of_items(Arc::default(), Timestamp::UNIX_EPOCH);
+    let options = Options::of_any_items(Arc::default(), Arc::default(), Timestamp::UNIX_EPOCH);
     let mut items = 0;
     let mut emit = |chunk: Chunk| {
         items += chunk.items.len();
         Ok(())
     };
     let limits = Limits::from(&Config::default());
-    let parsed = Format::of(&headers).and_then(|format| parse(format, body, options, limits, &mut emit));
+    let parsed = Format::of(&headers)
+        .and_then(|format| parse(format, body, options, limits, OnInvalid::Reject, &mut emit));
     parsed.map(|parsed| items + parsed.rest.items.len())
 }

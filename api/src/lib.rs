@@ -25,6 +25,8 @@ mod deps;
 mod download;
 mod endpoints;
 mod fields;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hot_paths;
 mod intake;
 mod live;
@@ -43,6 +45,7 @@ mod views;
 pub use callbacks::Callbacks;
 pub use config::Config;
 pub use deps::Deps;
+pub use intake::Schemas;
 pub use openapi::openapi;
 pub use router::router;
 pub use serve::serve;

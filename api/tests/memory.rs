@@ -47,6 +47,7 @@ async fn deps(folder: &std::path::Path) -> Deps {
         broker: None,
         job_types: Arc::new(JobTypes::builtin()),
         ceilings: Arc::default(),
+        schemas: Arc::default(),
         ids: Arc::new(Ids::new(Arc::clone(&clock))),
         clock,
         tasks: Tasks::new(Shutdown::new()),

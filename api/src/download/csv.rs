@@ -120,7 +120,7 @@ fn text(value: &Value) -> String {
 
 /// Text that a spreadsheet would take for a formula, with an apostrophe that makes it text again. Numbers are none: they
 /// come as numbers. See OWASP on CSV injection.
-fn defused(text: &str) -> String {
+pub(super) fn defused(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{text}")
     } else {

@@ -5,6 +5,9 @@
 
 mod csv;
 mod ndjson;
+mod skipped;
+
+pub(crate) use skipped::Skipped;
 
 use bytes::Bytes;
 use flotilla_core::item::{Item, ItemFilter};

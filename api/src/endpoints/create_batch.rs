@@ -1,7 +1,5 @@
 //! `POST /v1/batches`
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::header::{EXPECT, LOCATION};
@@ -13,13 +11,15 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::intake::receive::{receive, turn};
+use crate::intake::body::{BodyReader, Feeder};
+use crate::intake::dry_run::dry_run;
+use crate::intake::receive::{Incoming, receive, turn};
 use crate::intake::submit::{Accepted, Submission, submit};
-use crate::intake::{Encoding, Format, Options, body, headers};
+use crate::intake::{Encoding, Format, Options, Terms, body, headers};
 use crate::live;
 use crate::problem::{Problem, ProblemDocument};
 use crate::space::{Caller, SpaceParam};
-use crate::views::BatchView;
+use crate::views::{BatchView, DryRunView};
 
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -68,6 +68,10 @@ pub(crate) struct NewBatch {
     /// So many items run first; then the batch is paused until somebody resumes it.
     #[schema(minimum = 1)]
     canary: Option<u32>,
+    /// Items whose `custom_id` the space accepted less than so long ago are left out: a text like `24h`, or seconds. Must
+    /// come before the items, where there are many.
+    #[schema(example = "24h")]
+    deduplicate: Option<String>,
     /// Anything to find again: kept and shown as submitted.
     #[schema(value_type = Option<Object>)]
     metadata: Option<()>,
@@ -119,6 +123,8 @@ struct NewThreshold {
     tag = "batches",
     params(
         SpaceParam,
+        ("on_invalid" = Option<String>, Query, description = "What becomes of items that can't be taken: `reject` (nothing is accepted; the first hundred are told) or `skip` (they are left out, and listed at `/v1/batches/{id}/skipped`)", example = "reject"),
+        ("dry_run" = Option<bool>, Query, description = "Only check and count: nothing is stored, and the answer is a 200"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same key in the same space is the same batch: repeating a request does not create another one", max_length = 255),
     ),
     request_body(content(
@@ -127,6 +133,7 @@ struct NewThreshold {
         (String = "text/csv"),
     )),
     responses(
+        (status = 200, description = "With `dry_run`: what would become of it", body = DryRunView),
         (status = 202, description = "Accepted: every item will be processed", body = BatchView, headers(
             ("Location" = String, description = "The path of the batch"),
             ("Idempotency-Replayed" = String, description = "`true` where the batch had been created before"),
@@ -143,22 +150,42 @@ pub(crate) async fn create_batch(
     let (parts, body) = request.into_parts();
     let (feeder, reader) = body::pipe(body, &app.config);
     let gone = CancellationToken::new();
-    let accepted = match prepare(&app, caller, &parts, gone.clone()).await {
+    match prepare(&app, caller, &parts, gone.clone()).await {
         Ok(submission) => {
             // Dropped with this future when the client is gone.
             let _present = gone.drop_guard();
-            let submitting = submit(app.clone(), submission, reader);
-            receive(&app, submitting, feeder).await?
+            take(&app, submission, reader, feeder).await
         }
         Err(problem) => {
             // A client that waits to be told to continue sends nothing.
             if !parts.headers.contains_key(EXPECT) {
                 feeder.linger(app.config.linger).await;
             }
-            return Err(problem);
+            Err(problem)
         }
-    };
-    Ok(respond(&app, accepted).await)
+    }
+}
+
+/// What makes a request another one, besides its body: not the order of its parameters.
+fn about(format: Format, query: &str) -> String {
+    let mut parameters: Vec<&str> = query.split('&').filter(|one| !one.is_empty()).collect();
+    parameters.sort_unstable();
+    format!("{format:?} {}", parameters.join("&"))
+}
+
+async fn take(
+    app: &App,
+    submission: Submission,
+    reader: BodyReader,
+    feeder: Feeder,
+) -> Result<Response, Problem> {
+    if submission.incoming.terms.dry_run {
+        let checking = dry_run(app.clone(), submission.incoming, submission.options, 0, reader);
+        let checked = receive(app, checking, feeder).await?;
+        return Ok(Json(DryRunView::from(checked)).into_response());
+    }
+    let submitting = submit(app.clone(), submission, reader);
+    Ok(respond(app, receive(app, submitting, feeder).await?).await)
 }
 
 /// Checks what can be checked without the body.
@@ -173,8 +200,9 @@ async fn prepare(
     let encoding = Encoding::of(&parts.headers)?;
     let key = headers::idempotency_key(&parts.headers)?;
     headers::check_length(&parts.headers, app.config.max_upload_bytes)?;
-    let mut options = Options::new(Arc::clone(&app.deps.job_types), space, app.deps.clock.now());
+    let mut options = Options::new(&app.deps, space, app.deps.clock.now());
     let query = parts.uri.query().unwrap_or_default();
+    let terms = Terms::of_query(query)?;
     if format == Format::Json {
         Options::refuse_query(query)?;
     } else {
@@ -182,13 +210,17 @@ async fn prepare(
         options.check_complete()?;
     }
     Ok(Submission {
-        format,
-        encoding,
         options,
         idempotency_key: key,
+        about: about(format, query),
         traceparent: headers::traceparent(&*app.deps.trace, &parts.headers),
-        permit: turn(app).await?,
-        gone,
+        incoming: Incoming {
+            format,
+            encoding,
+            terms,
+            permit: turn(app).await?,
+            gone,
+        },
     })
 }
 

@@ -1,18 +1,16 @@
 //! More items for a batch that stays open: all of them, or none.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use flotilla_core::ports::store::Appending;
 use flotilla_core::{Batch, BatchId, ItemIndex, Space, crash};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
+use super::admission::{self, Admission};
 use super::body::BodyReader;
 use super::chunk::MAX_AGE;
-use super::receive::start_parser;
-use super::{Encoding, Format, Limits, Options, Parsed, writes};
+use super::receive::{Incoming, start_parser};
+use super::{Chunk, Limits, Options, writes};
 use crate::app::{App, unknown_batch};
 use crate::live;
 use crate::problem::{Kind, Problem};
@@ -25,20 +23,18 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 /// What a client wants to append.
 pub(crate) struct Append {
     pub(crate) space: Space,
-    pub(crate) batch: BatchId,
-    pub(crate) format: Format,
-    pub(crate) encoding: Encoding,
+    pub(crate) batch: Batch,
+    pub(crate) incoming: Incoming,
     /// The index that the first item is to get, where that matters.
     pub(crate) first: Option<ItemIndex>,
-    /// Held while the body is parsed.
-    pub(crate) permit: OwnedSemaphorePermit,
-    /// Cancelled when the client is gone.
-    pub(crate) gone: CancellationToken,
 }
 
 /// An append that got through.
 pub(crate) struct Appended {
     pub(crate) items: u32,
+    pub(crate) skipped: u32,
+    /// Of those, the ones that the space has already.
+    pub(crate) deduplicated: u32,
     pub(crate) batch: Batch,
 }
 
@@ -47,10 +43,10 @@ pub(crate) async fn append(app: App, append: Append, body: BodyReader) -> Result
     let deps = &app.deps;
     // Between two chunks a client may be silent for as long as an upload may be.
     let patience = app.config.upload_idle_timeout + MAX_AGE + WRITE_PATIENCE;
-    let (space, id) = (append.space.clone(), append.batch);
+    let (space, id) = (append.space.clone(), append.batch.id);
     let begun = writes::begin_append(&*deps.store, &*deps.clock, &space, id, patience).await?;
-    let first = match begun {
-        Appending::Ready(first) => first,
+    let (first, first_skipped) = match begun {
+        Appending::Ready { first, skipped } => (first, skipped),
         Appending::Busy => return Err(busy()),
         Appending::NotOpen(batch) => return Err(not_open(&batch)),
         Appending::Unknown => return Err(unknown_batch(&space, &id.to_string())),
@@ -58,7 +54,10 @@ pub(crate) async fn append(app: App, append: Append, body: BodyReader) -> Result
     let mut storing = Storing {
         app: app.clone(),
         first,
-        stored: 0,
+        first_skipped,
+        stored: first,
+        skipped: first_skipped,
+        deduplicated: 0,
     };
     let ended = match deps
         .tasks
@@ -104,7 +103,12 @@ async fn take_back(app: &App, space: &Space, (batch, first): (BatchId, ItemIndex
 struct Storing {
     app: App,
     first: ItemIndex,
+    first_skipped: u32,
+    /// How many items the batch holds,
     stored: u32,
+    /// and how many others.
+    skipped: u32,
+    deduplicated: u32,
 }
 
 impl Storing {
@@ -112,60 +116,61 @@ impl Storing {
         let Append {
             space,
             batch,
-            format,
-            encoding,
+            incoming,
             first,
-            permit,
-            gone,
         } = append;
         if let Some(expected) = first.filter(|first| *first != self.first) {
             return Err(elsewhere(expected, self.first));
         }
-        let deps = self.app.deps.clone();
-        let options = Options::of_items(Arc::clone(&deps.job_types), deps.clock.now());
+        let (app, deps) = (self.app.clone(), self.app.deps.clone());
+        let admission = Admission {
+            app: &app,
+            space: &space,
+            batch: batch.id,
+            on_invalid: incoming.terms.on_invalid,
+        };
+        let options = Options::of_items(&deps, &batch.spec, deps.clock.now());
         let limits = Limits {
             held: self.first,
-            ..Limits::from(&self.app.config)
+            ..Limits::from(&app.config)
         };
-        let (mut chunks, parsing) = start_parser((format, encoding), options, limits, permit, body);
+        let gone = incoming.gone.clone();
+        let (mut chunks, parsing) = start_parser(incoming, options, limits, body, None);
         while let Some(chunk) = chunks.recv().await {
-            self.store(batch, chunk.items).await?;
+            self.store(&admission, chunk).await?;
         }
         let parsed = parsing
             .await
             .map_err(|error| Problem::internal(&format!("the parser of an upload: {error}")))??;
-        let Parsed { rest, .. } = parsed;
-        self.store(batch, rest.items).await?;
+        self.store(&admission, parsed.rest).await?;
         if gone.is_cancelled() {
             return Err(Problem::disconnected());
         }
-        let appended = (batch, self.first, self.stored);
+        let items = self.stored - self.first;
         crash::point("api.accept.before_commit");
+        let appended = (batch.id, self.first, items);
         let batch = writes::end_append(&*deps.store, &*deps.clock, &space, appended, true).await?;
         crash::point("api.accept.after_commit");
         live::show(&self.app, &batch).await;
         Ok(Appended {
-            items: self.stored,
+            items,
+            skipped: self.skipped - self.first_skipped,
+            deduplicated: self.deduplicated,
             batch,
         })
     }
 
-    async fn store(
-        &mut self,
-        batch: BatchId,
-        items: Vec<flotilla_core::item::NewItem>,
-    ) -> Result<(), Problem> {
-        if !items.is_empty() {
-            let at = self.first.saturating_add(self.stored);
-            writes::append(&*self.app.deps.store, batch, at, &items).await?;
-            crash::point("api.upload.chunk");
-            self.stored += u32::try_from(items.len()).unwrap_or(u32::MAX);
-        }
+    async fn store(&mut self, admission: &Admission<'_>, chunk: Chunk) -> Result<(), Problem> {
+        let before = (self.stored, self.skipped);
+        let (stored, skipped, deduplicated) = admission::store(admission, chunk, before).await?;
+        (self.stored, self.skipped) = (stored, skipped);
+        self.deduplicated += deduplicated;
         Ok(())
     }
 }
 
-fn busy() -> Problem {
+/// The answer where somebody else is at it.
+pub(super) fn busy() -> Problem {
     Problem::new(
         Kind::AppendInProgress,
         "somebody else is appending to this batch; try again when they are done",

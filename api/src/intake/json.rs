@@ -7,14 +7,18 @@ use flotilla_core::Json;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::gauge::Gauge;
-use super::{Chunker, Options, Parsed, read_failed};
+use super::{Chunker, Options, read_failed};
 use crate::problem::{Kind, Problem};
 
 /// The longest field other than `items`, with its name.
 const MAX_FIELD_BYTES: usize = 64 << 10;
 
 /// Reads a whole body.
-pub(crate) fn parse(body: impl Read, options: Options, chunker: Chunker<'_>) -> Result<Parsed, Problem> {
+pub(crate) fn parse(
+    body: impl Read,
+    options: &mut Options,
+    chunker: &mut Chunker<'_>,
+) -> Result<(), Problem> {
     let mut upload = Upload {
         options,
         chunker,
@@ -38,17 +42,12 @@ pub(crate) fn parse(body: impl Read, options: Options, chunker: Chunker<'_>) -> 
         )
         .with("field", "items"));
     }
-    upload.options.check_complete()?;
-    let rest = upload.chunker.take(upload.options.space.clone());
-    Ok(Parsed {
-        rest,
-        options: upload.options,
-    })
+    upload.options.check_complete()
 }
 
-struct Upload<'a> {
-    options: Options,
-    chunker: Chunker<'a>,
+struct Upload<'u, 'a> {
+    options: &'u mut Options,
+    chunker: &'u mut Chunker<'a>,
     gauge: Gauge,
     items: Items,
     /// Why reading was stopped: serde's own errors carry only text.
@@ -62,7 +61,7 @@ enum Items {
     Read,
 }
 
-impl Upload<'_> {
+impl Upload<'_, '_> {
     fn stop<E: serde::de::Error>(&mut self, problem: Problem) -> E {
         self.problem = Some(problem);
         E::custom("stopped")
@@ -98,7 +97,7 @@ impl Upload<'_> {
             _ => Kind::InvalidJson,
         };
         if self.items == Items::Streaming {
-            let index = self.chunker.next_index();
+            let index = self.chunker.position();
             return Problem::new(kind, format!("item {index}: {error}")).with("item", index);
         }
         Problem::new(kind, error.to_string())
@@ -106,7 +105,7 @@ impl Upload<'_> {
 }
 
 /// The object.
-impl<'de> Visitor<'de> for &mut Upload<'_> {
+impl<'de> Visitor<'de> for &mut Upload<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,9 +142,9 @@ impl<'de> Visitor<'de> for &mut Upload<'_> {
 }
 
 /// The array under `items`.
-struct ItemsSeed<'u, 'a>(&'u mut Upload<'a>);
+struct ItemsSeed<'s, 'u, 'a>(&'s mut Upload<'u, 'a>);
 
-impl<'de> DeserializeSeed<'de> for ItemsSeed<'_, '_> {
+impl<'de> DeserializeSeed<'de> for ItemsSeed<'_, '_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -153,7 +152,7 @@ impl<'de> DeserializeSeed<'de> for ItemsSeed<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for ItemsSeed<'_, '_> {
+impl<'de> Visitor<'de> for ItemsSeed<'_, '_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -169,7 +168,7 @@ impl<'de> Visitor<'de> for ItemsSeed<'_, '_> {
             let Some(item) = seq.next_element::<Json>()? else {
                 return Ok(());
             };
-            let pushed = upload.chunker.push(item, upload.options.space.as_ref());
+            let pushed = upload.chunker.push(item, None, upload.options);
             pushed.map_err(|problem| upload.stop(problem))?;
         }
     }

@@ -15,28 +15,38 @@
 //! submission, which outlives the request. Should even that fail (a power cut), the batch stays open, which dispatches
 //! nothing, until the scheduler removes it.
 
+mod admission;
 pub(crate) mod append;
 pub(crate) mod body;
 mod chunk;
 mod csv;
 mod custom_id;
+mod depth;
+mod digest;
+pub(crate) mod dry_run;
 mod encoding;
+mod faults;
 mod format;
 mod gauge;
 pub(crate) mod headers;
 mod json;
 mod ndjson;
 mod options;
+pub(crate) mod produce;
 pub(crate) mod receive;
+mod schema;
 pub(crate) mod submit;
+mod terms;
 pub(crate) mod writes;
 
-pub(crate) use chunk::{Chunk, Chunker, Limits};
+pub(crate) use chunk::{Chunk, Chunker, Limits, Origin};
 pub(crate) use encoding::Encoding;
 pub(crate) use format::Format;
 #[cfg(test)]
 pub(crate) use options::FIELDS;
 pub(crate) use options::{Options, checks};
+pub use schema::Schemas;
+pub(crate) use terms::{OnInvalid, Terms};
 
 use std::io::{Cursor, Read, Result as IoResult};
 
@@ -47,6 +57,8 @@ use crate::problem::Problem;
 pub(crate) struct Parsed {
     pub(crate) rest: Chunk,
     pub(crate) options: Options,
+    /// A hash of the body, where it was asked for.
+    pub(crate) digest: Option<String>,
 }
 
 /// Where full chunks go. An error stops the parser.
@@ -56,17 +68,24 @@ pub(crate) type Emit<'a> = &'a mut dyn FnMut(Chunk) -> Result<(), Problem>;
 pub(crate) fn parse(
     format: Format,
     body: impl Read,
-    options: Options,
+    mut options: Options,
     limits: Limits,
+    on_invalid: OnInvalid,
     emit: Emit<'_>,
 ) -> Result<Parsed, Problem> {
     let body = without_mark(body).map_err(read_failed)?;
-    let chunker = Chunker::new(limits, emit);
-    match format {
-        Format::Json => json::parse(body, options, chunker),
-        Format::Ndjson => ndjson::parse(body, options, chunker),
-        Format::Csv => csv::parse(body, options, chunker),
-    }
+    let mut chunker = Chunker::new(limits, on_invalid, emit);
+    let read = match format {
+        Format::Json => json::parse(body, &mut options, &mut chunker),
+        Format::Ndjson => ndjson::parse(body, &options, &mut chunker),
+        Format::Csv => csv::parse(body, &options, &mut chunker),
+    };
+    let rest = chunker.finish(read, &options)?;
+    Ok(Parsed {
+        rest,
+        options,
+        digest: None,
+    })
 }
 
 /// What some programs write in front of UTF-8. It belongs to no value and to no name.

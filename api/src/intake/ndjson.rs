@@ -4,16 +4,16 @@ use std::io::{BufRead, BufReader, Read};
 
 use flotilla_core::Json;
 
-use super::{Chunker, Options, Parsed, read_failed};
+use super::{Chunker, Options, read_failed};
 use crate::problem::{Kind, Problem};
 
 /// Reads a whole body.
-pub(crate) fn parse(body: impl Read, options: Options, mut chunker: Chunker<'_>) -> Result<Parsed, Problem> {
+pub(crate) fn parse(body: impl Read, options: &Options, chunker: &mut Chunker<'_>) -> Result<(), Problem> {
     let mut reader = BufReader::with_capacity(64 << 10, body);
     // Room for blanks and a line end around an item that is just short enough.
     let most = chunker.max_item_bytes() as u64 + 64;
     let mut line = Vec::new();
-    for number in 1_u64.. {
+    for number in 1_u32.. {
         line.clear();
         let read = reader.by_ref().take(most).read_until(b'\n', &mut line);
         match read.map_err(read_failed)? {
@@ -25,35 +25,38 @@ pub(crate) fn parse(body: impl Read, options: Options, mut chunker: Chunker<'_>)
         }
         let text = line.trim_ascii();
         if !text.is_empty() {
-            let item = item(text, number, &chunker)?;
-            chunker
-                .push(item, options.space.as_ref())
-                .map_err(|problem| problem.with("line", number))?;
+            match Json::parse_bytes(text.to_vec()) {
+                Ok(item) => chunker.push(item, Some(number), options),
+                Err(error) => {
+                    let problem = malformed(&error, number, chunker.position());
+                    chunker.malformed(problem, Some(number), text, options)
+                }
+            }
+            .map_err(|problem| match problem.member("line") {
+                Some(_) => problem,
+                None => problem.with("line", number),
+            })?;
         }
     }
-    let rest = chunker.take(options.space.clone());
-    Ok(Parsed { rest, options })
+    Ok(())
 }
 
-fn item(text: &[u8], line: u64, chunker: &Chunker<'_>) -> Result<Json, Problem> {
-    Json::parse_bytes(text.to_vec()).map_err(|error| {
-        let index = chunker.next_index();
-        let mut detail = error.to_string();
-        // The parser saw one line and calls it the first.
-        if let Some(end) = detail.find(" at line 1 column") {
-            detail.truncate(end);
-        }
-        let problem = Problem::new(
-            Kind::InvalidJson,
-            format!("item {index} (line {line}): {detail}; every line must be one JSON value"),
-        )
-        .with("item", index)
-        .with("line", line);
-        match error.column() {
-            0 => problem,
-            column => problem.with("column", column),
-        }
-    })
+fn malformed(error: &serde_json::Error, line: u32, position: u32) -> Problem {
+    let mut detail = error.to_string();
+    // The parser saw one line and calls it the first.
+    if let Some(end) = detail.find(" at line 1 column") {
+        detail.truncate(end);
+    }
+    let problem = Problem::new(
+        Kind::InvalidJson,
+        format!("item {position} (line {line}): {detail}; every line must be one JSON value"),
+    )
+    .with("item", position)
+    .with("line", line);
+    match error.column() {
+        0 => problem,
+        column => problem.with("column", column),
+    }
 }
 
 #[cfg(test)]

@@ -7,15 +7,29 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
 use super::body::{BodyReader, Feeder};
-use super::{Chunk, Encoding, Format, Limits, Options, Parsed, parse, read_failed};
+use super::digest::Digesting;
+use super::{Chunk, Encoding, Format, Limits, Options, Parsed, Terms, parse, read_failed};
 use crate::app::App;
 use crate::problem::{Kind, Problem};
 
 /// Chunks between the parser and the store.
 const CHUNKS: usize = 2;
+
+/// A body that comes in, and how it is to be taken.
+pub(crate) struct Incoming {
+    pub(crate) format: Format,
+    /// How it is packed.
+    pub(crate) encoding: Encoding,
+    pub(crate) terms: Terms,
+    /// Held while it is parsed.
+    pub(crate) permit: OwnedSemaphorePermit,
+    /// Cancelled when the client is gone.
+    pub(crate) gone: CancellationToken,
+}
 
 /// Waits until another upload may be read.
 pub(crate) async fn turn(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
@@ -60,21 +74,34 @@ pub(crate) async fn receive<T: Send + 'static>(
     }
 }
 
-/// Parses `body` on a blocking thread, which holds `permit`. It ends by itself: when the body does, or when nobody takes
-/// its chunks any more.
+/// Parses `body` on a blocking thread, which holds the permit. It ends by itself: when the body does, or when nobody takes
+/// its chunks any more. With `about`, it makes a hash of that and the body.
 pub(super) fn start_parser(
-    (format, encoding): (Format, Encoding),
+    incoming: Incoming,
     options: Options,
     limits: Limits,
-    permit: OwnedSemaphorePermit,
     body: BodyReader,
+    about: Option<String>,
 ) -> (mpsc::Receiver<Chunk>, JoinHandle<Result<Parsed, Problem>>) {
+    let Incoming {
+        format,
+        encoding,
+        terms,
+        permit,
+        ..
+    } = incoming;
     let (tx, chunks) = mpsc::channel(CHUNKS);
     let parsing = spawn_blocking(move || {
         let _permit = permit;
         let mut emit = |chunk| tx.blocking_send(chunk).map_err(|_| Problem::disconnected());
         let body = encoding.unpack(body, limits.bytes).map_err(read_failed)?;
-        parse(format, body, options, limits, &mut emit)
+        let Some(about) = about else {
+            return parse(format, body, options, limits, terms.on_invalid, &mut emit);
+        };
+        let mut body = Digesting::new(body, &about);
+        let parsed = parse(format, &mut body, options, limits, terms.on_invalid, &mut emit)?;
+        let digest = Some(body.finish().map_err(read_failed)?);
+        Ok(Parsed { digest, ..parsed })
     });
     (chunks, parsing)
 }

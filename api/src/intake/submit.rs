@@ -7,37 +7,28 @@ use flotilla_core::batch::BatchSpec;
 use flotilla_core::item::NewItem;
 use flotilla_core::ports::store::{NewBatch, Opened};
 use flotilla_core::{Batch, BatchId, BatchState, Space, crash};
-use jiff::{SignedDuration, Timestamp};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::admission::{self, Admission, discard_abandoned};
 use super::body::BodyReader;
-use super::receive::start_parser;
-use super::{Chunk, Encoding, Format, Limits, Options, Parsed, writes};
+use super::receive::{Incoming, start_parser};
+use super::{Chunk, Format, Limits, OnInvalid, Options, Parsed, writes};
 use crate::app::App;
 use crate::live;
 use crate::problem::{Kind, Problem};
 
-/// What a client sent last may take so long to arrive in the store.
-const LATEST: Duration = Duration::from_secs(10);
-/// Of so many abandoned uploads, those of producers that come back are found.
-const ABANDONED: u32 = 1_000;
 /// How long cleaning up may take where the process is about to end.
 const ABORT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a client wants to submit.
 pub(crate) struct Submission {
-    pub(crate) format: Format,
-    /// How the body is packed.
-    pub(crate) encoding: Encoding,
+    pub(crate) incoming: Incoming,
     pub(crate) options: Options,
     pub(crate) idempotency_key: Option<String>,
+    /// What the request says besides its body, as far as that makes it another one.
+    pub(crate) about: String,
     pub(crate) traceparent: Option<String>,
-    /// Held while the body is parsed.
-    pub(crate) permit: OwnedSemaphorePermit,
-    /// Cancelled when the client is gone.
-    pub(crate) gone: CancellationToken,
 }
 
 /// A submission that got through.
@@ -53,8 +44,11 @@ pub(crate) async fn submit(app: App, submission: Submission, body: BodyReader) -
     let mut upload = Upload {
         id: app.deps.ids.batch(),
         key: submission.idempotency_key.clone(),
+        on_invalid: submission.incoming.terms.on_invalid,
         space: None,
         stored: 0,
+        skipped: 0,
+        deduplicate: None,
         app: app.clone(),
     };
     let shutdown = app.deps.tasks.shutdown();
@@ -97,39 +91,48 @@ struct Upload {
     key: Option<String>,
     /// The space in which the batch is open, or may be.
     space: Option<Space>,
+    on_invalid: OnInvalid,
     stored: u32,
+    skipped: u32,
+    /// What was said of it when the first items were stored.
+    deduplicate: Option<Duration>,
 }
 
 impl Upload {
     async fn run(&mut self, submission: Submission, body: BodyReader) -> Result<Accepted, Problem> {
         let Submission {
-            format,
-            encoding,
+            incoming,
             options,
-            permit,
-            gone,
+            about,
             traceparent,
             ..
         } = submission;
         // With a key, the batch may be there already. Where the space is known, that can be told before reading.
-        let space_is_known = format != Format::Json || options.space.is_some();
-        if self.key.is_some()
-            && space_is_known
-            && let Some(batch) = self.open(options.space.clone()).await?
-        {
-            return Ok(Accepted::Replayed(batch));
-        }
+        let space_is_known = incoming.format != Format::Json || options.space.is_some();
+        let mut existing = match space_is_known && self.key.is_some() {
+            true => self.open(options.space.clone()).await?,
+            false => None,
+        };
         let limits = Limits::from(&self.app.config);
-        let (mut chunks, parsing) = start_parser((format, encoding), options, limits, permit, body);
+        let gone = incoming.gone.clone();
+        let about = self.key.is_some().then_some(about);
+        let (mut chunks, parsing) = start_parser(incoming, options, limits, body, about);
         while let Some(chunk) = chunks.recv().await {
-            if let Some(batch) = self.store(chunk).await? {
-                return Ok(Accepted::Replayed(batch));
+            // The batch is there: what comes is only compared.
+            if existing.is_none() {
+                existing = self.store(chunk).await?;
             }
         }
         let parsed = parsing
             .await
-            .map_err(|error| Problem::internal(&format!("the parser of an upload: {error}")))??;
-        self.finish(parsed, &gone, traceparent).await
+            .map_err(|error| Problem::internal(&format!("the parser of an upload: {error}")))?;
+        match (existing, parsed) {
+            (Some(batch), Ok(parsed)) => replayed(batch, parsed.digest),
+            // It was accepted once: what can't be accepted is something else. Unless it is just not complete.
+            (Some(batch), Err(problem)) if !is_of_the_connection(problem.kind()) => replayed(batch, None),
+            (None, Ok(parsed)) => self.finish(parsed, &gone, traceparent).await,
+            (_, Err(problem)) => Err(problem),
+        }
     }
 
     /// Opens the batch, or answers the one that has the key already.
@@ -151,35 +154,31 @@ impl Upload {
             if !is_upload(&batch) {
                 return Ok(Some(*batch));
             }
-            if !self.discard_abandoned(batch.id).await? {
+            if !discard_abandoned(&self.app, batch.id).await? {
                 return Err(in_progress());
             }
         }
     }
 
-    /// Removes what a killed process has left of an upload: nobody goes on with it, and its client is here again. True
-    /// where it was that.
-    async fn discard_abandoned(&self, batch: BatchId) -> Result<bool, Problem> {
-        let deps = &self.app.deps;
-        let silence = self.app.config.upload_idle_timeout.saturating_add(LATEST);
-        let silence = SignedDuration::try_from(silence).unwrap_or(SignedDuration::MAX);
-        let idle_since = deps.clock.now().saturating_sub(silence).unwrap_or(Timestamp::MIN);
-        let abandoned = deps.store.abandoned_batches(idle_since, ABANDONED).await?;
-        Ok(abandoned.contains(&batch) && deps.store.discard_batch(batch).await?)
-    }
-
     /// Stores a chunk; answers the batch that has the key already, where there is one.
     async fn store(&mut self, chunk: Chunk) -> Result<Option<Batch>, Problem> {
         if self.space.is_none()
-            && let Some(batch) = self.open(chunk.space).await?
+            && let Some(batch) = self.open(chunk.space.clone()).await?
         {
             return Ok(Some(batch));
         }
-        if !chunk.items.is_empty() {
-            writes::append(&*self.app.deps.store, self.id, self.stored, &chunk.items).await?;
-            crash::point("api.upload.chunk");
-            self.stored += u32::try_from(chunk.items.len()).unwrap_or(u32::MAX);
+        if self.stored == 0 {
+            self.deduplicate = chunk.deduplicate;
         }
+        let space = self.space.clone().unwrap_or_default();
+        let admission = Admission {
+            app: &self.app,
+            space: &space,
+            batch: self.id,
+            on_invalid: self.on_invalid,
+        };
+        let before = (self.stored, self.skipped);
+        (self.stored, self.skipped, _) = admission::store(&admission, chunk, before).await?;
         Ok(None)
     }
 
@@ -189,15 +188,24 @@ impl Upload {
         gone: &CancellationToken,
         traceparent: Option<String>,
     ) -> Result<Accepted, Problem> {
-        let Parsed { rest, options } = parsed;
+        let Parsed {
+            rest,
+            options,
+            digest,
+        } = parsed;
         let wanted = options.space.clone().unwrap_or_default();
         let stays_open = options.stays_open();
-        let spec = options.into_spec(traceparent)?;
-        if self.space.is_none() && self.key.is_none() && !stays_open {
+        let mut spec = options.into_spec(traceparent)?;
+        spec.request_hash.clone_from(&digest);
+        let plain = rest.skipped.is_empty() && rest.deduplicate.is_none() && rest.namesakes(0).is_empty();
+        if self.space.is_none() && self.key.is_none() && !stays_open && plain {
             return self.create(wanted, rest.items, spec, gone).await;
         }
         if let Some(batch) = self.store(rest).await? {
-            return Ok(Accepted::Replayed(batch));
+            return replayed(batch, digest);
+        }
+        if self.deduplicate != spec.deduplicate {
+            return Err(option_came_late("deduplicate"));
         }
         let Some(space) = self.space.clone().filter(|space| *space == wanted) else {
             return Err(space_came_late(&wanted));
@@ -246,6 +254,35 @@ impl Upload {
         live::show_new(&self.app, &batch).await;
         Ok(Accepted::New(batch))
     }
+}
+
+/// The answer where the batch is there: unless it was made by another request.
+fn replayed(batch: Batch, digest: Option<String>) -> Result<Accepted, Problem> {
+    // Batches of earlier versions don't say what made them.
+    match &batch.spec.request_hash {
+        Some(hash) if digest.as_ref() != Some(hash) => Err(Problem::new(
+            Kind::IdempotencyKeyReused,
+            "this Idempotency-Key belongs to a request with another body or other parameters; use a new one",
+        )
+        .with("batch_id", batch.id.to_string())),
+        _ => Ok(Accepted::Replayed(batch)),
+    }
+}
+
+fn is_of_the_connection(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::TruncatedBody | Kind::UploadTimeout | Kind::ShuttingDown | Kind::Internal
+    )
+}
+
+/// Items are stored as they arrive, so what they are stored by must be known then.
+fn option_came_late(field: &str) -> Problem {
+    Problem::new(
+        Kind::InvalidField,
+        format!("`{field}` stands behind many items; put it before them"),
+    )
+    .with("field", field)
 }
 
 /// True for a batch that was not accepted yet: one that stays open says what it is to do.

@@ -9,7 +9,8 @@ use std::time::Duration;
 use flotilla_core::batch::BatchSpec;
 use flotilla_core::item::NewItem;
 use flotilla_core::ports::Store;
-use flotilla_core::ports::store::{Appending, Created, NewBatch};
+use flotilla_core::ports::store::{Appended, Appending, Created, Namesake, NewBatch, Portion, Portioned};
+use flotilla_core::skipped::SkippedItem;
 use flotilla_core::{Batch, BatchId, BatchState, Clock, Error, ErrorKind, ItemIndex, Result, Space};
 use tokio::time::{Instant, sleep};
 
@@ -42,24 +43,58 @@ where
     (write().await, true)
 }
 
-/// Appends a chunk.
+/// Appends a chunk. Answers the items that keep it from being stored, because their `custom_id` is taken.
 pub(crate) async fn append(
     store: &dyn Store,
     batch: BatchId,
     first: ItemIndex,
     items: &[NewItem],
-) -> Result<()> {
+) -> Result<Option<Vec<Namesake>>> {
     let write = || store.append_items(batch, first, items.to_vec());
-    match repeat("store items", write).await {
+    let appended = match repeat("store items", write).await {
         (Err(error), true) if error.kind() == ErrorKind::Conflict => {
             // Either it had happened before the answer was lost, or the store can't take these items. If it had,
             // an append of nothing behind them is fine.
             let behind = first.saturating_add(items.len() as u32);
             let probe = || store.append_items(batch, behind, Vec::new());
             match repeat("look for items", probe).await.0 {
-                Err(other) if other.kind() == ErrorKind::Conflict => Err(error),
+                Err(other) if other.kind() == ErrorKind::Conflict => return Err(error),
                 answer => answer,
             }
+        }
+        (answer, _) => answer,
+    };
+    Ok(match appended? {
+        Appended::All => None,
+        Appended::Named(namesakes) => Some(namesakes),
+    })
+}
+
+/// Keeps what is skipped.
+pub(crate) async fn skip(
+    store: &dyn Store,
+    batch: BatchId,
+    first: u32,
+    skipped: &[SkippedItem],
+) -> Result<()> {
+    let write = || store.skip_items(batch, first, skipped.to_vec());
+    repeat("keep what is skipped", write).await.0
+}
+
+/// Appends what a producer sends next.
+pub(crate) async fn portion(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    space: &Space,
+    batch: BatchId,
+    portion: &Portion,
+) -> Result<Portioned> {
+    let write = || store.append_portion(space, batch, portion.clone(), clock.now());
+    match repeat("append items of a producer", write).await {
+        // It had happened before the answer was lost, where the producer is right behind it.
+        (Ok(Portioned::Elsewhere(found)), true) if found == portion.position + portion.read => {
+            let batch = store.batch(space, batch).await?;
+            Ok(batch.map_or(Portioned::Unknown, |batch| Portioned::Done(Box::new(batch))))
         }
         (answer, _) => answer,
     }

@@ -62,6 +62,7 @@ kinds! {
     OutputTooLarge PAYLOAD_TOO_LARGE "output-too-large" "The output of an item is too large";
     DamagedBody BAD_REQUEST "damaged-body" "The body can't be unpacked";
     UploadTooLarge PAYLOAD_TOO_LARGE "upload-too-large" "The body is too large";
+    IdempotencyKeyReused UNPROCESSABLE_ENTITY "idempotency-key-reused" "The Idempotency-Key belongs to another request";
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "This content type is not accepted";
     UnsupportedEncoding UNSUPPORTED_MEDIA_TYPE "unsupported-encoding" "This content encoding is not accepted";
     Internal INTERNAL_SERVER_ERROR "internal" "Something is wrong on the server";

@@ -48,6 +48,22 @@ impl Problem {
         self
     }
 
+    /// Adds to what is said.
+    pub(crate) fn adding(mut self, text: &str) -> Self {
+        self.detail.push_str(text);
+        self
+    }
+
+    /// What is said.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// A member of the document.
+    pub(crate) fn member(&self, name: &str) -> Option<&Value> {
+        self.members.get(name)
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }

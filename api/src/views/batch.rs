@@ -26,6 +26,8 @@ pub(crate) struct BatchView {
     state: &'static str,
     /// Its items by state. `total` is the sum of the others.
     counts: CountsView,
+    /// How much was sent with it and left out: see `/v1/batches/{id}/skipped`.
+    skipped: u32,
     /// Share of items that reached their end, 0 to 100. 100 means all.
     percent: f64,
     /// Items that reached their end per second of late; over the whole run once it ended.
@@ -69,6 +71,8 @@ pub(crate) struct BatchView {
     completed_at: Option<Timestamp>,
     /// Why it failed as a whole.
     error: Option<String>,
+    /// How long its space remembers the `custom_id`s of its items, in seconds: others with one of them are left out.
+    deduplicate_s: Option<f64>,
     /// As submitted.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Json>,
@@ -169,6 +173,7 @@ impl From<Batch> for BatchView {
             job_type: batch.spec.job_type,
             state: batch.state.as_str(),
             percent: batch.counts.percent(),
+            skipped: batch.skipped,
             counts: batch.counts.into(),
             rate_per_s: batch.rate_per_s,
             eta: batch.eta.map(EtaView::from),
@@ -188,6 +193,7 @@ impl From<Batch> for BatchView {
             started_at: batch.started_at,
             completed_at: batch.completed_at,
             error: batch.error,
+            deduplicate_s: batch.spec.deduplicate.map(|window| window.as_secs_f64()),
             metadata: batch.spec.metadata,
         }
     }

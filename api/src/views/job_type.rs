@@ -1,7 +1,9 @@
 //! A job type, without what may be secret: addresses, headers and commands stay with the workers.
 
 use flotilla_core::job_type::{HandlerSpec, JobType};
+use flotilla_core::schema::ItemSchema;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// Something that a batch can ask for.
@@ -24,6 +26,9 @@ pub(crate) struct JobTypeView {
     concurrency: Option<u32>,
     /// The most items dispatched per second, over all batches and spaces.
     rate_per_s: Option<f64>,
+    /// What an item looks like, as JSON Schema; null where anything goes.
+    #[schema(value_type = Option<Object>)]
+    schema: Option<Value>,
 }
 
 /// Every job type, by name.
@@ -49,6 +54,7 @@ impl JobTypeView {
             callback_timeout_s: job_type.callback_timeout.map(|timeout| timeout.as_secs_f64()),
             concurrency: job_type.concurrency,
             rate_per_s: job_type.rate_per_s,
+            schema: job_type.schema.as_ref().and_then(ItemSchema::document),
         }
     }
 }

@@ -10,6 +10,7 @@ mod item;
 mod job_type;
 mod result;
 mod retried;
+mod upload;
 mod worker;
 
 pub(crate) use audit::AuditView;
@@ -21,5 +22,6 @@ pub(crate) use history::BatchHistory;
 pub(crate) use item::{ItemDetail, ItemPage, ItemView};
 pub(crate) use job_type::{JobTypeList, JobTypeView};
 pub(crate) use result::{ErrorGroupView, ErrorList, ResultView};
-pub(crate) use retried::{AppendedItems, Retried};
+pub(crate) use retried::Retried;
+pub(crate) use upload::{AppendedItems, DryRunView, Producer};
 pub(crate) use worker::{WorkerList, WorkerView};

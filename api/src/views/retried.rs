@@ -1,18 +1,9 @@
-//! What became of items that were appended, or are to run again.
+//! What became of items that are to run again.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::BatchView;
-
-/// Items that were appended.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct AppendedItems {
-    /// How many.
-    pub(crate) appended: u32,
-    /// How many the batch has now.
-    pub(crate) total: u32,
-}
 
 /// Items that run again.
 #[derive(Serialize, ToSchema)]

@@ -46,14 +46,17 @@ async fn items_come_bit_by_bit_until_it_is_sealed() {
     let appended = append(&api, &id, "", NDJSON, "1\n2\n3\n4\n").await;
     assert_eq!(
         (appended.status, &appended.json),
-        (200, &json!({"appended": 4, "total": 5})),
+        (
+            200,
+            &json!({"appended": 4, "deduplicated": 0, "skipped": 0, "total": 5})
+        ),
         "{}",
         appended.text
     );
     let appended = append(&api, &id, "?first=5", CSV, "a\nx\ny\n").await;
     assert_eq!(
         appended.json,
-        json!({"appended": 2, "total": 7}),
+        json!({"appended": 2, "deduplicated": 0, "skipped": 0, "total": 7}),
         "{}",
         appended.text
     );
@@ -153,7 +156,7 @@ async fn one_append_at_a_time() {
     let (store, batch) = (&api.deps.store, id.parse().unwrap());
     let space = Space::default();
     let begin = || store.begin_append(&space, batch, Duration::from_secs(60), api.deps.clock.now());
-    assert_eq!(begin().await.unwrap(), Appending::Ready(1));
+    assert_eq!(begin().await.unwrap(), Appending::Ready { first: 1, skipped: 0 });
     let busy = append(&api, &id, "", NDJSON, "1\n").await;
     busy.problem(409, "append-in-progress");
     assert!(busy.header("retry-after").is_some());
@@ -203,13 +206,21 @@ async fn lost_answers_double_nothing() {
     let appended = append(&api, &id, "", NDJSON, "1\n2\n3\n").await;
     assert_eq!(
         appended.json,
-        json!({"appended": 3, "total": 4}),
+        json!({"appended": 3, "deduplicated": 0, "skipped": 0, "total": 4}),
         "{}",
         appended.text
     );
+    lossy.appends.store(1, Ordering::SeqCst);
+    let produced = append(&api, &id, "?producer=a", NDJSON, "1\n2\n3\n").await;
+    assert_eq!(
+        produced.json,
+        json!({"appended": 3, "deduplicated": 0, "skipped": 0, "total": 7, "offset": 3}),
+        "{}",
+        produced.text
+    );
     lossy.commands.store(1, Ordering::SeqCst);
     assert_eq!(api.act(&id, "seal", Value::Null).await["state"], "pending");
-    assert_eq!(api.rows(), (1, 4));
+    assert_eq!(api.rows(), (1, 7));
 }
 
 #[tokio::test]

@@ -20,14 +20,8 @@ async fn a_repeated_upload_is_the_same_batch() {
     let api = Api::new().await;
     let first = post(&api, "?job_type=echo", NDJSON, "k", "1\n2\n3\n").await;
     assert_eq!((first.status, first.header("idempotency-replayed")), (202, None));
-    for (query, content_type, body) in [
-        ("?job_type=echo", NDJSON, "1\n2\n3\n"),
-        // What comes with a key that was used is not even read.
-        ("?job_type=sleep", NDJSON, "1\n2\n3\n4\nrubbish"),
-        ("", JSON, r#"{"job_type": "echo", "items": [7, 8, 9]}"#),
-        ("?space=default", JSON, "rubbish"),
-    ] {
-        let again = post(&api, query, content_type, "k", body).await;
+    for _ in 0..2 {
+        let again = post(&api, "?job_type=echo", NDJSON, "k", "1\n2\n3\n").await;
         assert_eq!(again.status, 202, "{}", again.text);
         assert_eq!(again.header("idempotency-replayed"), Some("true"));
         assert_eq!(again.header("location"), first.header("location"));
@@ -39,6 +33,39 @@ async fn a_repeated_upload_is_the_same_batch() {
     assert_ne!(other_key.header("location"), first.header("location"));
     assert_ne!(other_space.header("location"), first.header("location"));
     assert_eq!(api.rows(), (3, 5));
+}
+
+#[tokio::test]
+async fn another_request_needs_another_key() {
+    let api = Api::new().await;
+    let json = r#"{"job_type": "echo", "items": [1, 2, 3]}"#;
+    let first = post(&api, "?job_type=echo", NDJSON, "k", "1\n2\n3\n").await;
+    let other = post(&api, "", JSON, "j", json).await;
+    assert_eq!((first.status, other.status), (202, 202));
+    for (query, content_type, key, body) in [
+        ("?job_type=echo", NDJSON, "k", "1\n2\n4\n"),
+        ("?job_type=echo", NDJSON, "k", "1\n2\n"),
+        ("?job_type=echo", NDJSON, "k", "1\n2\n3\n4\n5\n6\n7\n"),
+        ("?job_type=echo", NDJSON, "k", "1\n2\n3\n4\nrubbish"),
+        ("?job_type=sleep", NDJSON, "k", "1\n2\n3\n"),
+        ("?job_type=echo&priority=3", NDJSON, "k", "1\n2\n3\n"),
+        ("", JSON, "k", json),
+        ("?space=default", JSON, "j", "rubbish"),
+        ("", JSON, "j", r#"{"job_type": "sleep", "items": [1, 2, 3]}"#),
+    ] {
+        let refused = post(&api, query, content_type, key, body).await;
+        refused.problem(422, "idempotency-key-reused");
+        let found = if key == "k" { &first } else { &other };
+        assert_eq!(refused.json["batch_id"], found.json["id"]);
+    }
+    let again = post(&api, "", JSON, "j", json).await;
+    assert_eq!(
+        again.header("idempotency-replayed"),
+        Some("true"),
+        "{}",
+        again.text
+    );
+    assert_eq!(api.rows(), (2, 6));
 }
 
 #[tokio::test]
@@ -68,7 +95,7 @@ async fn two_uploads_with_one_key_at_a_time() {
     assert!(second.header("retry-after").is_some());
     first.chunk("").await;
     assert!(first.rest().await.starts_with("HTTP/1.1 202"));
-    let third = post(&api, "?job_type=echo", NDJSON, "k", "").await;
+    let third = post(&api, "?job_type=echo", NDJSON, "k", "1\n2\n3\n").await;
     assert_eq!(
         (third.status, third.header("idempotency-replayed")),
         (202, Some("true"))

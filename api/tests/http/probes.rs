@@ -31,7 +31,7 @@ async fn job_types_are_listed() {
     let listed = api.get("/v1/job-types").await.json;
     let echo = json!({
         "name": "echo", "handler": "echo", "pool": "default", "timeout_s": 300.0, "max_attempts": 1,
-        "callback_timeout_s": null, "concurrency": null, "rate_per_s": null,
+        "callback_timeout_s": null, "concurrency": null, "rate_per_s": null, "schema": null,
     });
     assert_eq!(listed["job_types"][0], echo);
     assert_eq!(listed["job_types"][1]["name"], "sleep");

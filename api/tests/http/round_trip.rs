@@ -1,5 +1,6 @@
 //! Whatever JSON is submitted is stored byte for byte, in either format.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use flotilla_core::Space;
@@ -59,6 +60,12 @@ fn items_are_stored_byte_for_byte() {
     proptest!(cases, |(values in prop::collection::vec(any_json(), 0..12))| {
         // Refused, and tested so elsewhere: no database keeps a zero byte in a text.
         prop_assume!(!values.iter().any(|item| item["custom_id"].as_str().is_some_and(|id| id.contains('\0'))));
+        // So are two items of one name.
+        let names: Vec<&str> = values
+            .iter()
+            .filter_map(|item| item["custom_id"].as_str().filter(|id| !id.is_empty()))
+            .collect();
+        prop_assume!(names.iter().collect::<HashSet<_>>().len() == names.len());
         let texts: Vec<String> = values.iter().map(Value::to_string).collect();
         runtime.block_on(async {
             let json = format!(r#"{{"items": [ {} ], "job_type": "echo"}}"#, texts.join(" ,\n"));

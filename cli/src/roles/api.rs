@@ -94,6 +94,7 @@ pub(crate) fn start_server(
     let (context, wake) = (context.clone(), Arc::clone(wake));
     let job_types = Arc::new(settings.job_types.clone());
     let ceilings = Arc::new(settings.ceilings());
+    let schemas = Arc::clone(&settings.schemas);
     let config = flotilla_api::Config {
         drain: settings.drain,
         ..settings.api.clone()
@@ -107,6 +108,7 @@ pub(crate) fn start_server(
             broker: Some(engines.broker),
             job_types,
             ceilings,
+            schemas,
             clock: context.clock,
             ids: context.ids,
             tasks: tasks.clone(),

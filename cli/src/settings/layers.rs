@@ -26,14 +26,19 @@ pub(crate) struct Sources {
 }
 
 /// The layers, one over the other.
-pub(super) struct Layers(Figment);
+pub(super) struct Layers {
+    figment: Figment,
+    /// The file among them.
+    file: Option<PathBuf>,
+}
 
 impl Layers {
     pub(super) fn read(sources: &Sources) -> Result<Self, Problem> {
         let mut figment = Figment::new();
-        if let Some(file) = file(sources)? {
-            let toml = Toml::file_exact(&file);
-            refuse_unknown(&toml, &file)?;
+        let file = file(sources)?;
+        if let Some(file) = &file {
+            let toml = Toml::file_exact(file);
+            refuse_unknown(&toml, file)?;
             figment = figment.merge(toml);
         }
         if let Some((name, near)) = sources.environment.typos().first() {
@@ -41,16 +46,23 @@ impl Layers {
                 "environment: {name} is no setting; did you mean {near}?"
             )));
         }
-        Ok(Self(figment.merge(&sources.environment).merge(&sources.flags)))
+        let figment = figment.merge(&sources.environment).merge(&sources.flags);
+        Ok(Self { figment, file })
     }
 
     pub(super) fn extract(&self) -> Result<Raw, Problem> {
-        self.0.extract().map_err(|error| problem::explain(&error))
+        self.figment.extract().map_err(|error| problem::explain(&error))
+    }
+
+    /// What paths in the file are relative to.
+    pub(super) fn folder(&self) -> PathBuf {
+        let folder = self.file.as_deref().and_then(Path::parent);
+        folder.map(Path::to_owned).unwrap_or_default()
     }
 
     /// Where the value at `path` was written, in words; nothing where it is a default.
     pub(super) fn origin(&self, path: &str) -> Option<String> {
-        let metadata = self.0.find_metadata(path)?;
+        let metadata = self.figment.find_metadata(path)?;
         Some(problem::origin(metadata, path))
     }
 }

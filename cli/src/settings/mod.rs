@@ -13,13 +13,16 @@ mod overrides;
 mod problem;
 mod public_url;
 mod raw;
+mod schemas;
 mod spaces;
 mod telemetry;
 mod worker;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use flotilla_api::Schemas;
 use flotilla_core::job_type::JobTypes;
 use flotilla_core::limits::Ceilings;
 use flotilla_core::ports::broker::Topology;
@@ -70,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) api: ApiSettings,
     /// What batches may ask for.
     pub(crate) job_types: JobTypes,
+    /// What items of those look like.
+    pub(crate) schemas: Arc<Schemas>,
     /// How much of the fleet spaces get.
     pub(crate) spaces: SpaceSettings,
 }
@@ -85,8 +90,11 @@ impl Settings {
     pub(crate) fn load(sources: &Sources) -> Result<Self, Problem> {
         let layers = Layers::read(sources)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let raw = layers.extract()?;
-        Self::validate(raw, u32::try_from(cores).unwrap_or(1)).map_err(|invalid| {
+        let mut raw = layers.extract()?;
+        let folder = layers.folder();
+        let read = schemas::read(&mut raw.job_types, &folder).map_err(|why| Invalid::new("job_types", why));
+        let validated = read.and_then(|()| Self::validate(raw, u32::try_from(cores).unwrap_or(1)));
+        validated.map_err(|invalid| {
             let origin = layers.origin(invalid.path);
             let place = origin
                 .map(|origin| format!(" (from {origin})"))
@@ -105,6 +113,8 @@ impl Settings {
         job_types
             .validate()
             .map_err(|error| Invalid::new("job_types", error.to_string()))?;
+        let schemas =
+            Schemas::compile(&job_types).map_err(|error| Invalid::new("job_types", error.to_string()))?;
         Ok(Self {
             engines: Engines::validate(&raw, &data)?,
             listen: Listen::validate(raw.listen.as_deref(), raw.listen_public)?,
@@ -123,6 +133,7 @@ impl Settings {
             spaces: SpaceSettings::validate(raw.spaces)?,
             data,
             job_types,
+            schemas: Arc::new(schemas),
         })
     }
 

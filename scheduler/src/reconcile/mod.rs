@@ -9,6 +9,7 @@ mod deadlines;
 mod deletions;
 mod expired_batches;
 mod expired_leases;
+mod forgotten_keys;
 mod lost_dispatches;
 mod missing_queues;
 mod stale_progress;
@@ -26,6 +27,7 @@ pub use deadlines::Deadlines;
 pub use deletions::Deletions;
 pub use expired_batches::ExpiredBatches;
 pub use expired_leases::ExpiredLeases;
+pub use forgotten_keys::ForgottenKeys;
 pub use lost_dispatches::LostDispatches;
 pub use missing_queues::MissingQueues;
 pub use stale_progress::StaleProgress;
@@ -60,6 +62,7 @@ pub(crate) fn start(deps: &Deps, config: &Config, view: &LiveView, tasks: &Tasks
         Box::new(Deadlines::new(deps, view)),
         Box::new(Deletions::new(deps)),
         Box::new(ExpiredLeases::new(deps, view)),
+        Box::new(ForgottenKeys::new(deps)),
         Box::new(LostDispatches::new(deps, config.topology.shards)),
         Box::new(MissingQueues::new(deps, config.topology.clone())),
         Box::new(StaleProgress::new(deps, view)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use flotilla_core::batch::BatchState;
 use flotilla_core::snapshot::Snapshot;
 use flotilla_core::{Clock, Space};
-use flotilla_scheduler::reconcile::{AbandonedUploads, Task, UnsealedBatches};
+use flotilla_scheduler::reconcile::{AbandonedUploads, ForgottenKeys, Task, UnsealedBatches};
 
 use crate::support::{World, spec};
 
@@ -32,6 +32,24 @@ async fn only_silent_uploads_are_removed() {
     assert!(world.batch(kept).await.is_some());
 }
 
+#[tokio::test]
+async fn keys_are_forgotten_when_their_time_is_over() {
+    let world = World::new().await;
+    let upload = world.upload(1).await;
+    let (space, now) = (Space::default(), world.clock.now());
+    let keys = (0..10_001).map(|n| n.to_string()).collect();
+    let reserved = world
+        .store
+        .reserve_keys(&space, upload, keys, now + HOUR, now)
+        .await;
+    assert_eq!(reserved.unwrap().len(), 10_001);
+    let mut task = ForgottenKeys::new(&world.deps);
+    assert_eq!(task.run_once().await.unwrap(), 0);
+    world.advance(HOUR);
+    assert_eq!(task.run_once().await.unwrap(), 10_001);
+    assert_eq!(task.run_once().await.unwrap(), 0);
+}
+
 /// A batch that stays open is given far more time, which begins anew with every append.
 #[tokio::test]
 async fn an_open_batch_that_nobody_seals_is_removed() {
@@ -53,7 +71,10 @@ async fn an_open_batch_that_nobody_seals_is_removed() {
         .begin_append(&Space::default(), open, HOUR, world.clock.now())
         .await
         .unwrap();
-    assert_eq!(appending, flotilla_core::ports::store::Appending::Ready(2));
+    assert_eq!(
+        appending,
+        flotilla_core::ports::store::Appending::Ready { first: 2, skipped: 0 }
+    );
     world
         .store
         .end_append(open, 2, false, world.clock.now())

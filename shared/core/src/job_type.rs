@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::Pool;
 use crate::limits::{Ceiling, Ceilings, Scope};
 use crate::retry::Backoff;
+use crate::schema::ItemSchema;
 
 /// All job types of a deployment, by name.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -48,6 +49,9 @@ pub struct JobType {
     /// The most items that one worker runs at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker_concurrency: Option<u32>,
+    /// What an item looks like; others are refused before they are accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<ItemSchema>,
 }
 
 /// The longest timeout of an attempt. Longer than RabbitMQ lets a delivery be unacknowledged: see
@@ -167,6 +171,19 @@ impl JobTypes {
         self.0.iter().map(|(name, job_type)| (name.as_str(), job_type))
     }
 
+    /// Does something to each of them that may fail.
+    ///
+    /// # Errors
+    /// The first that it fails with.
+    pub fn try_for_each_mut<E>(
+        &mut self,
+        mut each: impl FnMut(&str, &mut JobType) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.0
+            .iter_mut()
+            .try_for_each(|(name, job_type)| each(name, job_type))
+    }
+
     /// Adds `other`, which wins where both have a name.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
@@ -219,6 +236,7 @@ impl JobType {
             concurrency: None,
             rate_per_s: None,
             worker_concurrency: None,
+            schema: None,
         }
     }
 

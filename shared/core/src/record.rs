@@ -38,7 +38,9 @@ pub struct BatchRecord {
     pub revision: u32,
     /// How many items it has.
     pub total: u32,
-    /// How many of them were ever dispatched, or cancelled before they were: those with a lower index.
+    /// How much was sent with it and skipped.
+    pub skipped: u32,
+    /// How many of its items were ever dispatched, or cancelled before they were: those with a lower index.
     pub next_index: u32,
     /// What became of them.
     pub tally: Tally,
@@ -129,6 +131,7 @@ impl BatchRecord {
             epoch: 0,
             revision: 0,
             total,
+            skipped: 0,
             next_index: 0,
             tally: Tally::default(),
             max_input_bytes,
@@ -158,6 +161,7 @@ impl BatchRecord {
             revision: self.revision,
             version: self.tally.version,
             counts: self.tally.counts(self.total, self.next_index),
+            skipped: self.skipped,
             rate_per_s,
             eta,
             max_input_bytes: self.max_input_bytes,

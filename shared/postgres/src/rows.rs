@@ -41,7 +41,7 @@ macro_rules! select_batches {
         concat!(
             "SELECT b.id, b.space, b.state, ",
             $crate::rows::total!(),
-            " AS total, b.control, b.epoch, \
+            " AS total, b.skipped, b.control, b.epoch, \
              CASE WHEN b.revision = 0 AND b.completed_at IS NOT NULL THEN 1 ELSE b.revision END AS revision, \
              b.max_input_bytes, b.created_at, b.started_at, b.halted_at, b.completed_at, b.deleted_at, b.error, ",
             $crate::rows::spec_columns!(),
@@ -66,6 +66,10 @@ struct Options {
     callback_timeout_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure_threshold: Option<FailureThreshold>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deduplicate_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_hash: Option<String>,
 }
 
 /// The text of the column `options`.
@@ -74,12 +78,16 @@ pub(crate) fn options(spec: &BatchSpec) -> Result<String, Failure> {
         "options",
         &Options {
             backoff: spec.backoff,
-            callback_timeout_ms: spec
-                .callback_timeout
-                .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
+            callback_timeout_ms: spec.callback_timeout.map(millis),
             failure_threshold: spec.failure_threshold,
+            deduplicate_ms: spec.deduplicate.map(millis),
+            request_hash: spec.request_hash.clone(),
         },
     )
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Reads a row of [`select_batches`].
@@ -93,6 +101,7 @@ pub(crate) fn record(row: &Row) -> Result<BatchRecord, Failure> {
         epoch: count(row, "epoch")?,
         revision: count(row, "revision")?,
         total: count(row, "total")?,
+        skipped: count(row, "skipped")?,
         next_index: count(row, "next_index")?,
         tally: Tally {
             detail: value(row, "detail")?,
@@ -138,8 +147,10 @@ pub(crate) fn spec(row: &Row) -> Result<BatchSpec, Failure> {
         deadline: get(row, "deadline")?,
         failure_threshold: options.failure_threshold,
         canary: limit(row, "canary")?,
+        deduplicate: options.deduplicate_ms.map(Duration::from_millis),
         metadata: metadata.map(|text| json("metadata", text)).transpose()?,
         traceparent: get(row, "traceparent")?,
+        request_hash: options.request_hash,
     })
 }
 

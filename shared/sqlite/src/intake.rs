@@ -5,8 +5,12 @@ mod appending;
 mod create;
 mod idle;
 mod keep_open;
+mod names;
 mod open;
+mod portion;
+mod reserved;
 mod seal;
+mod skip;
 
 use std::time::Duration;
 
@@ -15,7 +19,10 @@ use flotilla_core::Result;
 use flotilla_core::batch::{Batch, BatchSpec};
 use flotilla_core::ids::{BatchId, ItemIndex, Space};
 use flotilla_core::item::NewItem;
-use flotilla_core::ports::store::{Appending, Created, Intake, NewBatch, Opened};
+use flotilla_core::ports::store::{
+    Appended, Appending, Created, Intake, KeyHolder, NewBatch, Opened, Portion, Portioned,
+};
+use flotilla_core::skipped::SkippedItem;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
@@ -33,9 +40,33 @@ impl Intake for SqliteStore {
             .await
     }
 
-    async fn append_items(&self, batch: BatchId, first: ItemIndex, items: Vec<NewItem>) -> Result<()> {
+    async fn append_items(&self, batch: BatchId, first: ItemIndex, items: Vec<NewItem>) -> Result<Appended> {
         self.writer
             .run("append items", move |db| append::append(db, batch, first, &items))
+            .await
+    }
+
+    async fn skip_items(&self, batch: BatchId, first: u32, skipped: Vec<SkippedItem>) -> Result<()> {
+        self.writer
+            .run("keep what is skipped", move |db| {
+                skip::skip(db, batch, first, &skipped)
+            })
+            .await
+    }
+
+    async fn reserve_keys(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        keys: Vec<String>,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<KeyHolder>> {
+        let space = space.clone();
+        self.writer
+            .run("reserve keys", move |db| {
+                reserved::reserve(db, &space, batch, &keys, until, now)
+            })
             .await
     }
 
@@ -92,6 +123,30 @@ impl Intake for SqliteStore {
         self.writer
             .run("end an append", move |db| {
                 appending::end(db, batch, first, keep, now)
+            })
+            .await
+    }
+
+    async fn append_portion(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        portion: Portion,
+        now: Timestamp,
+    ) -> Result<Portioned> {
+        let space = space.clone();
+        self.writer
+            .run("append items of a producer", move |db| {
+                portion::append(db, &space, batch, &portion, now)
+            })
+            .await
+    }
+
+    async fn producer_position(&self, space: &Space, batch: BatchId, producer: &str) -> Result<Option<u32>> {
+        let (space, producer) = (space.clone(), producer.to_owned());
+        self.readers
+            .run("look how far a producer is", move |db| {
+                portion::seen(db, &space, batch, &producer)
             })
             .await
     }

@@ -5,6 +5,7 @@ mod audit;
 mod batches;
 mod items;
 mod results;
+mod skipped;
 mod supply;
 mod tried;
 
@@ -18,6 +19,7 @@ use flotilla_core::item::{Item, ItemFilter};
 use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
 use flotilla_core::ports::store::Reading;
 use flotilla_core::result::BatchResult;
+use flotilla_core::skipped::SkippedItem;
 use jiff::Timestamp;
 
 use crate::SqliteStore;
@@ -67,6 +69,21 @@ impl Reading for SqliteStore {
         self.readers
             .run("list items", move |db| {
                 items::page(db, &space, batch, filter, limit)
+            })
+            .await
+    }
+
+    async fn skipped(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        after: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<(u32, SkippedItem)>> {
+        let space = space.clone();
+        self.readers
+            .run("read what was skipped", move |db| {
+                skipped::of(db, &space, batch, after, limit)
             })
             .await
     }

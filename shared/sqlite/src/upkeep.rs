@@ -3,6 +3,7 @@
 mod deleted;
 mod ended;
 mod expire;
+mod forget_keys;
 mod halted;
 mod in_flight;
 mod overdue;
@@ -85,6 +86,19 @@ impl Upkeep for SqliteStore {
             .run("list what is in flight", move |db| {
                 in_flight::list(db, &known, limit)
             })
+            .await
+    }
+
+    async fn forget_keys(&self, limit: u32, now: Timestamp) -> Result<u32> {
+        // As with leases: most calls find nothing.
+        let any = self
+            .readers
+            .run("look for keys that are over", move |db| forget_keys::any(db, now));
+        if !any.await? {
+            return Ok(0);
+        }
+        self.writer
+            .run("forget keys", move |db| forget_keys::forget(db, limit, now))
             .await
     }
 

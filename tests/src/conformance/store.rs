@@ -27,6 +27,7 @@ pub mod reopening;
 pub mod results;
 pub mod retries;
 pub mod samples;
+pub mod sending;
 pub mod setup;
 pub mod staying_open;
 pub mod supply;
@@ -76,6 +77,19 @@ macro_rules! store_suite {
                 what_nobody_seals_is_found,
                 an_append_shows_that_somebody_is_there,
                 concurrent_appends_do_not_mix,
+            }
+            sending {
+                a_name_is_one_item_of_its_batch,
+                names_are_free_again,
+                what_is_skipped_is_listed,
+                what_an_append_skipped_goes_with_it,
+                a_producer_goes_on_where_it_was,
+                producers_mix,
+                a_portion_is_stored_whole_or_not_at_all,
+                a_portion_needs_a_batch_that_takes_it,
+                a_key_belongs_to_one_batch_for_a_time,
+                keys_of_a_discarded_upload_are_free,
+                keys_are_forgotten,
             }
             claims {
                 items_come_in_order_and_byte_exact,

@@ -9,14 +9,14 @@ use flotilla_core::Json;
 use serde::{Serialize, Serializer};
 
 use self::rows::Rows;
-use super::{Chunker, Options, Parsed};
+use super::{Chunker, Options};
 use crate::problem::{Kind, Problem};
 
 /// Reads a whole body.
-pub(crate) fn parse(body: impl Read, options: Options, mut chunker: Chunker<'_>) -> Result<Parsed, Problem> {
+pub(crate) fn parse(body: impl Read, options: &Options, chunker: &mut Chunker<'_>) -> Result<(), Problem> {
     let mut rows = Rows::new(body, chunker.max_item_bytes());
     let mut record = ByteRecord::new();
-    if !rows.next(&mut record, &chunker)? {
+    if !rows.next(&mut record, chunker)? {
         return Err(Problem::new(
             Kind::InvalidCsv,
             "the body is empty; the first row must have the names of the columns",
@@ -24,14 +24,21 @@ pub(crate) fn parse(body: impl Read, options: Options, mut chunker: Chunker<'_>)
         .with("line", 1));
     }
     let names = Names::new(&record)?;
-    while rows.next(&mut record, &chunker)? {
-        let line = rows.line_of(&record);
-        let item = names.item(&record, &chunker);
-        let pushed = item.and_then(|item| chunker.push(item, options.space.as_ref()));
-        pushed.map_err(|problem| problem.with("line", line))?;
+    while rows.next(&mut record, chunker)? {
+        let line = u32::try_from(rows.line_of(&record)).unwrap_or(u32::MAX);
+        match names.item(&record, chunker) {
+            Ok(item) => chunker.push(item, Some(line), options),
+            Err(problem) => {
+                let problem = problem.with("line", line);
+                chunker.malformed(problem, Some(line), record.as_slice(), options)
+            }
+        }
+        .map_err(|problem| match problem.member("line") {
+            Some(_) => problem,
+            None => problem.with("line", line),
+        })?;
     }
-    let rest = chunker.take(options.space.clone());
-    Ok(Parsed { rest, options })
+    Ok(())
 }
 
 /// The names of the columns.
@@ -56,7 +63,7 @@ impl Names {
     }
 
     fn item(&self, record: &ByteRecord, chunker: &Chunker<'_>) -> Result<Json, Problem> {
-        let index = chunker.next_index();
+        let index = chunker.position();
         let invalid = |detail: String| {
             Problem::new(Kind::InvalidCsv, format!("item {index}: {detail}")).with("item", index)
         };

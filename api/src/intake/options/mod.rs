@@ -14,10 +14,12 @@ use jiff::Timestamp;
 
 use self::checks::{concurrency, invalid, invalid_because, name, priority, rate, read, unknown, unknown_of};
 use self::steering::{Backoffs, Beginning};
+use super::schema::{Schema, Schemas};
+use crate::deps::Deps;
 use crate::problem::{Kind, Problem};
 
 /// The fields that say what a batch is to do.
-pub(crate) const FIELDS: [&str; 15] = [
+pub(crate) const FIELDS: [&str; 16] = [
     "space",
     "name",
     "job_type",
@@ -32,6 +34,7 @@ pub(crate) const FIELDS: [&str; 15] = [
     "deadline",
     "failure_threshold",
     "canary",
+    "deduplicate",
     "metadata",
 ];
 
@@ -41,6 +44,7 @@ const MAX_METADATA_BYTES: usize = 16 << 10;
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     job_types: Arc<JobTypes>,
+    schemas: Arc<Schemas>,
     /// When the request came.
     now: Timestamp,
     /// The batch exists: the body has items and nothing else.
@@ -60,14 +64,45 @@ pub(crate) struct Options {
     deadline: Option<Timestamp>,
     failure_threshold: Option<FailureThreshold>,
     canary: Option<u32>,
+    /// How long `custom_id`s are remembered.
+    pub(crate) deduplicate: Option<Duration>,
     metadata: Option<Json>,
+}
+
+/// What items have to look like.
+pub(crate) enum Shape<'a> {
+    /// Nobody has said yet whose items they are.
+    Unknown,
+    /// Anything goes.
+    Free,
+    /// As this says.
+    Schema(&'a Schema),
 }
 
 impl Options {
     /// Nothing said yet, except perhaps the space, in a request that came at `now`.
-    pub(crate) fn new(job_types: Arc<JobTypes>, space: Option<Space>, now: Timestamp) -> Self {
+    pub(crate) fn new(deps: &Deps, space: Option<Space>, now: Timestamp) -> Self {
+        Self::plain(Arc::clone(&deps.job_types), Arc::clone(&deps.schemas), space, now)
+    }
+
+    /// For a body that has only items, of no job type.
+    pub(crate) fn of_any_items(job_types: Arc<JobTypes>, schemas: Arc<Schemas>, now: Timestamp) -> Self {
+        Self {
+            only_items: true,
+            ..Self::plain(job_types, schemas, None, now)
+        }
+    }
+
+    /// The same, of these job types.
+    pub(crate) fn plain(
+        job_types: Arc<JobTypes>,
+        schemas: Arc<Schemas>,
+        space: Option<Space>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             job_types,
+            schemas,
             now,
             only_items: false,
             space,
@@ -84,15 +119,35 @@ impl Options {
             deadline: None,
             failure_threshold: None,
             canary: None,
+            deduplicate: None,
             metadata: None,
         }
     }
 
     /// For a body that has only items, for a batch that exists.
-    pub(crate) fn of_items(job_types: Arc<JobTypes>, now: Timestamp) -> Self {
+    pub(crate) fn of_items(deps: &Deps, batch: &BatchSpec, now: Timestamp) -> Self {
         Self {
             only_items: true,
-            ..Self::new(job_types, None, now)
+            job_type: Some(batch.job_type.clone()),
+            deduplicate: batch.deduplicate,
+            ..Self::new(deps, None, now)
+        }
+    }
+
+    /// Which job type it is for, as far as that was said.
+    pub(crate) fn job_type(&self) -> Option<&str> {
+        self.job_type.as_deref()
+    }
+
+    /// What items have to look like, as far as that is known.
+    pub(crate) fn shape(&self) -> Shape<'_> {
+        match &self.job_type {
+            _ if self.schemas.is_empty() => Shape::Free,
+            None => Shape::Unknown,
+            Some(name) => self
+                .schemas
+                .of(name)
+                .map_or(Shape::Free, |schema| Shape::Schema(schema)),
         }
     }
 
@@ -127,6 +182,7 @@ impl Options {
             "deadline" => self.deadline = Some(steering::deadline(value, self.now)?),
             "failure_threshold" => self.failure_threshold = Some(steering::failure_threshold(value)?),
             "canary" => self.canary = Some(steering::canary(value)?),
+            "deduplicate" => self.deduplicate = Some(steering::deduplicate(value)?),
             "metadata" => self.set_metadata(value)?,
             _ => return Err(unknown(field, &["items"])),
         }
@@ -190,8 +246,10 @@ impl Options {
             deadline: self.deadline,
             failure_threshold: self.failure_threshold,
             canary: self.canary,
+            deduplicate: self.deduplicate,
             metadata: self.metadata.clone(),
             traceparent,
+            request_hash: None,
         })
     }
 
@@ -251,8 +309,18 @@ impl Options {
 pub(crate) mod tests {
     use super::*;
 
+    pub(crate) fn with_types(job_types: JobTypes) -> Options {
+        let schemas = Schemas::compile(&job_types).unwrap();
+        Options::plain(
+            Arc::new(job_types),
+            Arc::new(schemas),
+            None,
+            Timestamp::UNIX_EPOCH,
+        )
+    }
+
     pub(crate) fn options() -> Options {
-        Options::new(Arc::new(JobTypes::builtin()), None, Timestamp::UNIX_EPOCH)
+        with_types(JobTypes::builtin())
     }
 
     #[test]

@@ -4,10 +4,11 @@ use flotilla_core::Json;
 use url::form_urlencoded;
 
 use super::{FIELDS, Options, invalid, unknown};
+use crate::intake::terms::TERMS;
 use crate::problem::{Kind, Problem};
 
 /// The options that are texts; the others are JSON in a query, too.
-const TEXTS: [&str; 7] = [
+const TEXTS: [&str; 8] = [
     "space",
     "name",
     "job_type",
@@ -15,6 +16,7 @@ const TEXTS: [&str; 7] = [
     "timeout",
     "callback_timeout",
     "deadline",
+    "deduplicate",
 ];
 
 impl Options {
@@ -25,6 +27,9 @@ impl Options {
     pub(crate) fn set_query(&mut self, query: &str) -> Result<(), Problem> {
         let mut seen = Vec::new();
         for (field, text) in form_urlencoded::parse(query.as_bytes()) {
+            if TERMS.contains(&&*field) {
+                continue;
+            }
             if seen.contains(&field) {
                 return Err(invalid(&field, "is given more than once"));
             }
@@ -42,12 +47,13 @@ impl Options {
         Ok(())
     }
 
-    /// Where the options are in the body, the query can only say the space.
+    /// Where the options are in the body, the query can only say the space and the terms.
     ///
     /// # Errors
     /// Where it says something else.
     pub(crate) fn refuse_query(query: &str) -> Result<(), Problem> {
-        let other = form_urlencoded::parse(query.as_bytes()).find(|(field, _)| field != "space");
+        let other = form_urlencoded::parse(query.as_bytes())
+            .find(|(field, _)| field != "space" && !TERMS.contains(&&**field));
         other.map_or(Ok(()), |(field, _)| {
             let problem = unknown(&field, &[]);
             if FIELDS.contains(&&*field) {

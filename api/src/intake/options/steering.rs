@@ -61,6 +61,14 @@ pub(super) fn callback_timeout(value: &Json) -> Result<Duration, Problem> {
     period("callback_timeout", value, MAX_CALLBACK_TIMEOUT)
 }
 
+/// How long `custom_id`s are remembered.
+pub(super) fn deduplicate(value: &Json) -> Result<Duration, Problem> {
+    period("deduplicate", value, MAX_DEDUPLICATE)
+}
+
+/// The longest: a row per item stays for so long.
+const MAX_DEDUPLICATE: Duration = Duration::from_secs(31 * 24 * 3600);
+
 /// A duration of over nothing and at most `most`, which is whole days.
 fn period(field: &str, value: &Json, most: Duration) -> Result<Duration, Problem> {
     #[derive(Deserialize)]
@@ -159,8 +167,8 @@ mod tests {
     use flotilla_core::batch::FailureAction;
     use flotilla_core::job_type::{HandlerSpec, JobType, JobTypes};
 
-    use super::super::Options;
     use super::super::tests::options;
+    use super::super::tests::with_types;
     use super::*;
     use crate::problem::Kind;
 
@@ -197,7 +205,7 @@ mod tests {
         job_type.backoff.initial = Duration::from_secs(9);
         let mut types = JobTypes::default();
         types.insert("t", job_type);
-        let mut options = Options::new(types.into(), None, Timestamp::UNIX_EPOCH);
+        let mut options = with_types(types);
         options
             .set_query("job_type=t&start=open&backoff={\"max\":20}")
             .unwrap();

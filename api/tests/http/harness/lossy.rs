@@ -16,10 +16,12 @@ use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
 use flotilla_core::place::{Lease, Place};
 use flotilla_core::ports::Store;
 use flotilla_core::ports::store::{
-    Active, Appending, Claim, ClaimId, Created, DeadLetters, Dispatch, InFlight, Intake, Known, Ledger,
-    NewBatch, Opened, Reading, Reopened, Resend, Steer, Steered, Upkeep, Want,
+    Active, Appended, Appending, Claim, ClaimId, Created, DeadLetters, Dispatch, InFlight, Intake, KeyHolder,
+    Known, Ledger, NewBatch, Opened, Portion, Portioned, Reading, Reopened, Resend, Steer, Steered, Upkeep,
+    Want,
 };
 use flotilla_core::result::BatchResult;
+use flotilla_core::skipped::SkippedItem;
 use flotilla_core::{Batch, BatchId, Error, ItemIndex, Result, Space};
 use jiff::Timestamp;
 
@@ -120,12 +122,16 @@ impl Store for Lossy {
 
 pass! { Intake if whatever:
     open_batch(new: NewBatch) -> Opened [opens];
-    append_items(batch: BatchId, first: ItemIndex, items: Vec<NewItem>) -> () [appends];
+    append_items(batch: BatchId, first: ItemIndex, items: Vec<NewItem>) -> Appended [appends];
+    skip_items(batch: BatchId, first: u32, skipped: Vec<SkippedItem>) -> () [appends];
+    reserve_keys(space: &Space, batch: BatchId, keys: Vec<String>, until: Timestamp, now: Timestamp) -> Vec<KeyHolder>;
     seal_batch(batch: BatchId, spec: BatchSpec, now: Timestamp) -> Batch [seals];
     create_batch(new: NewBatch, items: Vec<NewItem>, spec: BatchSpec, now: Timestamp) -> Created [creates];
     keep_open(batch: BatchId, spec: BatchSpec, now: Timestamp) -> Batch [keeps];
     begin_append(space: &Space, batch: BatchId, patience: Duration, now: Timestamp) -> Appending;
     end_append(batch: BatchId, first: ItemIndex, keep: bool, now: Timestamp) -> Batch [ends];
+    append_portion(space: &Space, batch: BatchId, portion: Portion, now: Timestamp) -> Portioned [appends];
+    producer_position(space: &Space, batch: BatchId, producer: &str) -> Option<u32>;
     discard_batch(batch: BatchId) -> bool;
     abandoned_batches(idle_since: Timestamp, limit: u32) -> Vec<BatchId>;
     unsealed_batches(idle_since: Timestamp, limit: u32) -> Vec<BatchId>;
@@ -165,6 +171,7 @@ pass! { Upkeep if whatever:
     deleted_batches(limit: u32) -> Vec<(Space, BatchId)>;
     ended_batches(ended_before: Timestamp, limit: u32) -> Vec<(Space, BatchId)>;
     in_flight(known: &[Known], limit: u32) -> Vec<InFlight>;
+    forget_keys(limit: u32, now: Timestamp) -> u32;
     resend(batch: BatchId, lost: &[Resend]) -> u32;
     purge(batch: BatchId, limit: u32) -> bool;
 }
@@ -175,6 +182,7 @@ pass! { Reading if there:
     unfinished(after: Option<BatchId>, limit: u32) -> Vec<Batch>;
     finished(after: (Timestamp, BatchId), limit: u32) -> Vec<Batch>;
     items(space: &Space, batch: BatchId, filter: &ItemFilter, limit: u32) -> Vec<Item>;
+    skipped(space: &Space, batch: BatchId, after: Option<u32>, limit: u32) -> Vec<(u32, SkippedItem)>;
     tried(space: &Space, batch: BatchId, index: ItemIndex) -> Vec<Tried>;
     result(space: &Space, batch: BatchId, revision: Option<u32>) -> Option<BatchResult>;
     audit(space: &Space, batch: BatchId) -> Option<Audit>;

@@ -92,6 +92,7 @@ impl Api {
             broker: None,
             job_types: Arc::new(JobTypes::builtin()),
             ceilings: Arc::default(),
+            schemas: Arc::default(),
             ids: Arc::new(Ids::new(Arc::clone(&clock))),
             clock,
             tasks: Tasks::new(Shutdown::new()),

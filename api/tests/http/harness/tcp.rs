@@ -40,10 +40,14 @@ pub(crate) struct Client(TcpStream);
 impl Client {
     /// Connects and sends the head of an upload.
     pub(crate) async fn upload(served: &Served, headers: &str) -> Self {
+        Self::post(served, "/v1/batches?job_type=echo", headers).await
+    }
+
+    /// The same, to another path.
+    pub(crate) async fn post(served: &Served, path: &str, headers: &str) -> Self {
         let mut stream = TcpStream::connect(served.address).await.unwrap();
-        let head = format!(
-            "POST /v1/batches?job_type=echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\n{headers}\r\n"
-        );
+        let head =
+            format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\n{headers}\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         Self(stream)
     }

@@ -81,6 +81,7 @@ fn record() -> BatchRecord {
         epoch: 0,
         revision: 0,
         total: 1_000_000,
+        skipped: 0,
         next_index: 20_000,
         tally: Tally::default(),
         max_input_bytes: 100,

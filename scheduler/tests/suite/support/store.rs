@@ -14,10 +14,12 @@ use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
 use flotilla_core::place::{Lease, Place};
 use flotilla_core::ports::Store;
 use flotilla_core::ports::store::{
-    Active, Appending, Claim, ClaimId, Created, DeadLetters, Dispatch, InFlight, Intake, Known, Ledger,
-    NewBatch, Opened, Reading, Reopened, Resend, Steer, Steered, Upkeep, Want,
+    Active, Appended, Appending, Claim, ClaimId, Created, DeadLetters, Dispatch, InFlight, Intake, KeyHolder,
+    Known, Ledger, NewBatch, Opened, Portion, Portioned, Reading, Reopened, Resend, Steer, Steered, Upkeep,
+    Want,
 };
 use flotilla_core::result::BatchResult;
+use flotilla_core::skipped::SkippedItem;
 use flotilla_core::{BatchId, Error, ItemIndex, Result, Space};
 use flotilla_sqlite::SqliteStore;
 use jiff::Timestamp;
@@ -104,12 +106,22 @@ forward!(Store {
 
 forward!(Intake {
     fn open_batch(new: NewBatch) -> Result<Opened>;
-    fn append_items(batch: BatchId, first: ItemIndex, items: Vec<NewItem>) -> Result<()>;
+    fn append_items(batch: BatchId, first: ItemIndex, items: Vec<NewItem>) -> Result<Appended>;
+    fn skip_items(batch: BatchId, first: u32, skipped: Vec<SkippedItem>) -> Result<()>;
+    fn reserve_keys(
+        space: &Space,
+        batch: BatchId,
+        keys: Vec<String>,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<KeyHolder>>;
     fn seal_batch(batch: BatchId, spec: BatchSpec, now: Timestamp) -> Result<Batch>;
     fn create_batch(new: NewBatch, items: Vec<NewItem>, spec: BatchSpec, now: Timestamp) -> Result<Created>;
     fn keep_open(batch: BatchId, spec: BatchSpec, now: Timestamp) -> Result<Batch>;
     fn begin_append(space: &Space, batch: BatchId, patience: Duration, now: Timestamp) -> Result<Appending>;
     fn end_append(batch: BatchId, first: ItemIndex, keep: bool, now: Timestamp) -> Result<Batch>;
+    fn append_portion(space: &Space, batch: BatchId, portion: Portion, now: Timestamp) -> Result<Portioned>;
+    fn producer_position(space: &Space, batch: BatchId, producer: &str) -> Result<Option<u32>>;
     fn discard_batch(batch: BatchId) -> Result<bool>;
     fn abandoned_batches(idle_since: Timestamp, limit: u32) -> Result<Vec<BatchId>>;
     fn unsealed_batches(idle_since: Timestamp, limit: u32) -> Result<Vec<BatchId>>;
@@ -151,6 +163,7 @@ forward!(Upkeep {
     fn deleted_batches(limit: u32) -> Result<Vec<(Space, BatchId)>>;
     fn ended_batches(ended_before: Timestamp, limit: u32) -> Result<Vec<(Space, BatchId)>>;
     fn in_flight(known: &[Known], limit: u32) -> Result<Vec<InFlight>>;
+    fn forget_keys(limit: u32, now: Timestamp) -> Result<u32>;
     fn resend(batch: BatchId, lost: &[Resend]) -> Result<u32>;
     fn purge(batch: BatchId, limit: u32) -> Result<bool>;
 });
@@ -161,6 +174,7 @@ forward!(Reading {
     fn unfinished(after: Option<BatchId>, limit: u32) -> Result<Vec<Batch>>;
     fn finished(after: (Timestamp, BatchId), limit: u32) -> Result<Vec<Batch>>;
     fn items(space: &Space, batch: BatchId, filter: &ItemFilter, limit: u32) -> Result<Vec<Item>>;
+    fn skipped(space: &Space, batch: BatchId, after: Option<u32>, limit: u32) -> Result<Vec<(u32, SkippedItem)>>;
     fn tried(space: &Space, batch: BatchId, index: ItemIndex) -> Result<Vec<Tried>>;
     fn result(space: &Space, batch: BatchId, revision: Option<u32>) -> Result<Option<BatchResult>>;
     fn audit(space: &Space, batch: BatchId) -> Result<Option<Audit>>;

@@ -19,6 +19,7 @@ fn batch(state: BatchState, revision: u32, next_index: u32, tally: Tally) -> Bat
         epoch: 0,
         revision,
         total: 10,
+        skipped: 0,
         next_index,
         tally,
         max_input_bytes: 1,

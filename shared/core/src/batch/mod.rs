@@ -38,6 +38,8 @@ pub struct Batch {
     pub version: u64,
     /// Its items by state. `processing` is 0 here: stores don't know it, see [`Counts::mark_processing`].
     pub counts: Counts,
+    /// How much was sent with it and skipped: see [`SkippedItem`](crate::skipped::SkippedItem).
+    pub skipped: u32,
     /// Items settled per second of late; over the whole run once it ended.
     pub rate_per_s: f64,
     /// When it will be done, where that can be said.

@@ -40,10 +40,14 @@ pub struct BatchSpec {
     pub failure_threshold: Option<FailureThreshold>,
     /// The first so many items run alone; then the batch is paused until a person resumes it.
     pub canary: Option<u32>,
+    /// Items whose `custom_id` was accepted in its space less than so long ago are skipped. None: all are taken.
+    pub deduplicate: Option<Duration>,
     /// Anything the producer wants to find again: a JSON object.
     pub metadata: Option<Json>,
     /// The W3C trace context of the request that created it: items continue this trace.
     pub traceparent: Option<String>,
+    /// A hash of the request that created it, where that had an idempotency key: another request with the key is none.
+    pub request_hash: Option<String>,
 }
 
 impl Default for BatchSpec {
@@ -64,8 +68,10 @@ impl Default for BatchSpec {
             deadline: None,
             failure_threshold: None,
             canary: None,
+            deduplicate: None,
             metadata: None,
             traceparent: None,
+            request_hash: None,
         }
     }
 }

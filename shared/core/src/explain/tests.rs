@@ -35,6 +35,7 @@ fn facts() -> Facts {
         revision: 0,
         version: 1,
         counts: tally.counts(100, 60),
+        skipped: 0,
         rate_per_s: 0.0,
         eta: None,
         max_input_bytes: 1,

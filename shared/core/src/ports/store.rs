@@ -23,6 +23,7 @@ use crate::json::Json;
 use crate::limits::{Ceilings, ScopeUse, Supply};
 use crate::place::{Lease, Place};
 use crate::result::BatchResult;
+use crate::skipped::SkippedItem;
 
 /// Everything that a database does for Flotilla.
 #[async_trait]
@@ -48,9 +49,25 @@ pub trait Intake: Send + Sync {
     /// Opens a batch for upload. With an idempotency key that its space has used before, answers that batch instead.
     async fn open_batch(&self, new: NewBatch) -> Result<Opened>;
 
-    /// Appends items `first`, `first + 1`, …. A conflict where the batch is not open or does not hold exactly `first`
-    /// items.
-    async fn append_items(&self, batch: BatchId, first: ItemIndex, items: Vec<NewItem>) -> Result<()>;
+    /// Appends items `first`, `first + 1`, …, unless one of them has a `custom_id` that another item of the batch has. A
+    /// conflict where the batch is not open or does not hold exactly `first` items.
+    async fn append_items(&self, batch: BatchId, first: ItemIndex, items: Vec<NewItem>) -> Result<Appended>;
+
+    /// Keeps what is skipped of an upload or an append under the numbers `first`, `first + 1`, …, in place of whatever
+    /// is there. It is part of the batch once that is sealed, is kept open, or keeps the append. A conflict where the
+    /// batch is not open.
+    async fn skip_items(&self, batch: BatchId, first: u32, skipped: Vec<SkippedItem>) -> Result<()>;
+
+    /// Reserves keys of a space for a batch until a time, and answers who has each of them, in their order. A key is
+    /// given to another batch once its time is over or its batch was discarded.
+    async fn reserve_keys(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        keys: Vec<String>,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<KeyHolder>>;
 
     /// Seals an open batch with what it is to do. An empty one is completed at once, with its result. A conflict where
     /// it is not open.
@@ -58,7 +75,7 @@ pub trait Intake: Send + Sync {
 
     /// Opens, fills and seals a batch at once: for one whose items are all there. An empty one is completed at once. With
     /// an idempotency key that its space has used before, or repeated, answers the batch that is there and changes
-    /// nothing.
+    /// nothing. A conflict where two of its items have the same `custom_id`.
     async fn create_batch(
         &self,
         new: NewBatch,
@@ -87,6 +104,20 @@ pub trait Intake: Send + Sync {
     /// it either.
     async fn end_append(&self, batch: BatchId, first: ItemIndex, keep: bool, now: Timestamp)
     -> Result<Batch>;
+
+    /// Appends what a producer sends next to a batch that stays open: items, what is skipped, and how far the producer
+    /// is with that, all of it or nothing. Any number of producers do so at the same time, and their items mix; but not
+    /// while an append goes on. The producer's position is an idempotency key: repeated, it changes nothing.
+    async fn append_portion(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        portion: Portion,
+        now: Timestamp,
+    ) -> Result<Portioned>;
+
+    /// How far a producer is with a batch: 0 where it has not appended yet. `None` where there is no such batch.
+    async fn producer_position(&self, space: &Space, batch: BatchId, producer: &str) -> Result<Option<u32>>;
 
     /// Removes an open batch with its items. False where it is not there or not open any more.
     async fn discard_batch(&self, batch: BatchId) -> Result<bool>;
@@ -129,11 +160,82 @@ pub enum Created {
     Existing(Box<Batch>),
 }
 
+/// What became of [`Intake::append_items`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    /// All of them are stored.
+    All,
+    /// None is: these have a `custom_id` that another item has, of the batch or before it among them.
+    Named(Vec<Namesake>),
+}
+
+/// An item that has the `custom_id` of another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Namesake {
+    /// The index that it would have got.
+    pub index: ItemIndex,
+    /// The index of the other one.
+    pub other: ItemIndex,
+}
+
+/// Who has a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyHolder {
+    /// The batch that asked for it.
+    Asker,
+    /// Another batch, which was accepted.
+    Accepted(BatchId),
+    /// An upload that may still fail.
+    Uploading(BatchId),
+}
+
+/// What a producer appends at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Portion {
+    /// The producer's name, within the batch.
+    pub producer: String,
+    /// How much the producer has sent before it: what was taken and what was skipped.
+    pub position: u32,
+    /// How much this is: items, what is skipped, and what is neither.
+    pub read: u32,
+    /// The items.
+    pub items: Vec<NewItem>,
+    /// What is skipped.
+    pub skipped: Vec<SkippedItem>,
+}
+
+/// What became of [`Intake::append_portion`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Portioned {
+    /// It is stored; the batch as it is now.
+    Done(Box<Batch>),
+    /// The producer is elsewhere: nothing was stored.
+    Elsewhere(u32),
+    /// Nothing was stored, because of these; the first item would have got the index `first`.
+    Named {
+        /// See above.
+        first: ItemIndex,
+        /// Items that have the `custom_id` of another one.
+        namesakes: Vec<Namesake>,
+    },
+    /// An append goes on, or the batch is an upload that was not accepted yet.
+    Busy,
+    /// It takes no items any more.
+    NotOpen(Box<Batch>),
+    /// There is no such batch.
+    Unknown,
+}
+
 /// What became of [`Intake::begin_append`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Appending {
-    /// The caller may append; the first item gets this index.
-    Ready(ItemIndex),
+    /// The caller may append.
+    Ready {
+        /// The index that the first item gets.
+        first: ItemIndex,
+        /// The number of what is skipped first.
+        skipped: u32,
+    },
     /// Somebody else is appending.
     Busy,
     /// It takes no items any more.
@@ -381,6 +483,9 @@ pub trait Upkeep: Send + Sync {
     /// named; [`InFlight::seen`] says how far that went.
     async fn in_flight(&self, known: &[Known], limit: u32) -> Result<Vec<InFlight>>;
 
+    /// Forgets at most `limit` keys whose time is over. Answers how many.
+    async fn forget_keys(&self, limit: u32, now: Timestamp) -> Result<u32>;
+
     /// Dispatches items again whose messages are lost: each that is in flight as it was listed, and under no claim, is
     /// due when its time says so. Answers how many.
     async fn resend(&self, batch: BatchId, lost: &[Resend]) -> Result<u32>;
@@ -464,6 +569,16 @@ pub trait Reading: Send + Sync {
         filter: &ItemFilter,
         limit: u32,
     ) -> Result<Vec<Item>>;
+
+    /// What was sent with a batch and skipped, with its numbers, from the first after `after` on. Empty where the batch
+    /// does not exist.
+    async fn skipped(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        after: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<(u32, SkippedItem)>>;
 
     /// The attempts at an item that failed and were followed by another, oldest first. Empty where there is no such item.
     async fn tried(&self, space: &Space, batch: BatchId, index: ItemIndex) -> Result<Vec<Tried>>;

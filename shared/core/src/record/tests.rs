@@ -35,6 +35,7 @@ fn sealed(change: impl FnOnce(&mut BatchSpec)) -> BatchRecord {
         epoch: 0,
         revision: 0,
         total: 10,
+        skipped: 0,
         next_index: 0,
         tally: Tally::default(),
         max_input_bytes: 1,

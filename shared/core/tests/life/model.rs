@@ -61,6 +61,7 @@ impl Model {
                 epoch: 0,
                 revision: 0,
                 total,
+                skipped: 0,
                 next_index: 0,
                 tally: Tally::default(),
                 max_input_bytes: 8,

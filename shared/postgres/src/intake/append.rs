@@ -6,10 +6,11 @@ use bytes::Bytes;
 use deadpool_postgres::Transaction;
 use flotilla_core::ids::MAX_ITEMS;
 use flotilla_core::item::NewItem;
+use flotilla_core::ports::store::Appended;
 use flotilla_core::{BatchId, ItemIndex, Result};
 use futures_util::SinkExt;
 
-use super::copy;
+use super::{copy, names};
 use crate::error::Failure;
 use crate::rows::{bigint, count, get, integer};
 use crate::session::{Client, Operation};
@@ -32,19 +33,24 @@ pub(super) struct Append {
 }
 
 impl Operation for Append {
-    type Output = ();
+    type Output = Appended;
     const ATTEMPT: &'static str = "append items";
 
-    async fn run(&self, client: &mut Client) -> Result<(), Failure> {
+    async fn run(&self, client: &mut Client) -> Result<Appended, Failure> {
         let many = self.count_items()?;
         let transaction = client.transaction().await?;
         if !self.grow(&transaction, many).await? {
             return Err(self.refusal(&transaction).await?);
         }
+        let namesakes = names::take(&transaction, self.batch, self.first, &self.items).await?;
+        if !namesakes.is_empty() {
+            return Ok(Appended::Named(namesakes));
+        }
         if many > 0 {
             self.copy(&transaction).await?;
         }
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        Ok(Appended::All)
     }
 }
 
@@ -65,9 +71,14 @@ impl Append {
         i32::try_from(lengths.max().unwrap_or(0)).unwrap_or(i32::MAX)
     }
 
+    /// The length of all inputs.
+    pub(super) fn bytes(&self) -> usize {
+        self.items.iter().map(|item| item.input.len()).sum()
+    }
+
     pub(super) async fn grow(&self, transaction: &Transaction<'_>, many: i32) -> Result<bool, Failure> {
         let longest = self.longest();
-        let bytes = bigint(self.items.iter().map(|item| item.input.len()).sum::<usize>());
+        let bytes = bigint(self.bytes());
         let statement = transaction.prepare_cached(GROW).await?;
         let rows = transaction
             .execute(

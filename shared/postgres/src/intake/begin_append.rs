@@ -50,6 +50,9 @@ impl Operation for BeginAppend<'_> {
             .execute(&begin, &[&self.batch.0, &ms, &self.now])
             .await?;
         transaction.commit().await?;
-        Ok(Appending::Ready(batch.total))
+        Ok(Appending::Ready {
+            first: batch.total,
+            skipped: batch.skipped,
+        })
     }
 }

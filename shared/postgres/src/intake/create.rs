@@ -8,6 +8,7 @@ use flotilla_core::record::BatchRecord;
 use futures_util::future::try_join3;
 
 use super::append::Append;
+use super::names;
 use super::open::{self, Open};
 use super::seal::Seal;
 use super::specify::specify;
@@ -43,6 +44,12 @@ impl Create {
     async fn fill(&self, transaction: &Transaction<'_>) -> Result<Batch, Failure> {
         let Self { open, append, seal } = self;
         let many = append.count_items()?;
+        if !names::take(transaction, append.batch, 0, &append.items)
+            .await?
+            .is_empty()
+        {
+            return Err(Failure::Conflict("two items have the same custom_id".into()));
+        }
         let copy = async {
             match many {
                 0 => Ok(()),

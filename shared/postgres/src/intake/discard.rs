@@ -2,7 +2,7 @@
 
 use flotilla_core::{BatchId, Result};
 
-use super::items;
+use super::{items, names, skip};
 use crate::error::Failure;
 use crate::lock;
 use crate::rows::count;
@@ -10,6 +10,8 @@ use crate::session::{Client, Operation};
 
 /// Also those of an append that never ended.
 const ITEMS: &str = "SELECT total FROM batches WHERE id = $1 AND state = 'open'";
+/// What it reserved was never accepted.
+const KEYS: &str = "DELETE FROM item_keys WHERE batch_id = $1";
 const DELETE: &str = "DELETE FROM batches WHERE id = $1";
 
 pub(super) struct Discard {
@@ -28,6 +30,10 @@ impl Operation for Discard {
             return Ok(false);
         };
         items::delete(&transaction, self.batch, 0, count(&row, "total")?).await?;
+        names::free(&transaction, self.batch, 0).await?;
+        skip::drop_from(&transaction, self.batch, 0).await?;
+        let statement = transaction.prepare_cached(KEYS).await?;
+        transaction.execute(&statement, &[&self.batch.0]).await?;
         let statement = transaction.prepare_cached(DELETE).await?;
         transaction.execute(&statement, &[&self.batch.0]).await?;
         transaction.commit().await?;

@@ -12,9 +12,11 @@ use crate::session::{Client, Operation};
 use crate::writes::{self, Change, Kept};
 
 const KEEP: &str = "\
-    UPDATE batches SET appended = total, append_ms = NULL, last_append_at = greatest(last_append_at, $2)
+    UPDATE batches
+    SET appended = total, append_ms = NULL, last_append_at = greatest(last_append_at, $2),
+        skipped = coalesce((SELECT max(number) + 1 FROM batch_skipped WHERE batch_id = $1), 0)
     WHERE id = $1
-    RETURNING total";
+    RETURNING total, skipped";
 
 pub(super) struct EndAppend {
     pub(super) batch: BatchId,
@@ -56,6 +58,7 @@ impl Operation for EndAppend {
         let keep = transaction.prepare_cached(KEEP).await?;
         let row = transaction.query_one(&keep, &[&id.0, &self.now]).await?;
         batch.total = count(&row, "total")?;
+        batch.skipped = count(&row, "skipped")?;
         batch.tally.version += 1;
         let change = Change::of_batch(before, batch, Vec::new(), None);
         writes::store(&transaction, std::slice::from_ref(&change), self.now).await?;

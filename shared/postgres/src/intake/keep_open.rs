@@ -7,13 +7,16 @@ use jiff::Timestamp;
 use super::specify::specify;
 use crate::error::Failure;
 use crate::lock;
-use crate::rows::{get, record};
+use crate::rows::{count, get, record};
 use crate::session::{Client, Operation};
 use crate::writes::{self, Change, Kept};
 
 const KEEP_OPEN: &str = "\
-    UPDATE batches SET stays_open = true, appended = total, last_append_at = greatest(last_append_at, $2)
-    WHERE id = $1";
+    UPDATE batches
+    SET stays_open = true, appended = total, last_append_at = greatest(last_append_at, $2),
+        skipped = coalesce((SELECT max(number) + 1 FROM batch_skipped WHERE batch_id = $1), 0)
+    WHERE id = $1
+    RETURNING skipped";
 
 pub(super) struct KeepOpen {
     pub(super) batch: BatchId,
@@ -44,7 +47,8 @@ impl Operation for KeepOpen {
         }
         specify(&transaction, id, &self.spec).await?;
         let keep_open = transaction.prepare_cached(KEEP_OPEN).await?;
-        transaction.execute(&keep_open, &[&id.0, &self.now]).await?;
+        let row = transaction.query_one(&keep_open, &[&id.0, &self.now]).await?;
+        batch.skipped = count(&row, "skipped")?;
         batch.spec = self.spec.clone();
         batch.tally.version += 1;
         let before = Kept::of(&batch);

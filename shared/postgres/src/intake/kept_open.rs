@@ -5,11 +5,11 @@ use flotilla_core::BatchId;
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::Row;
 
-use super::items;
+use super::{items, names, skip};
 use crate::error::Failure;
 use crate::rows::{count, get};
 
-const EXTENT: &str = "SELECT appended, total FROM batches WHERE id = $1";
+const EXTENT: &str = "SELECT appended, total, skipped FROM batches WHERE id = $1";
 
 const KEEP: &str = "\
     UPDATE batches SET total = appended, append_ms = NULL, last_append_at = greatest(last_append_at, $2) WHERE id = $1";
@@ -38,13 +38,12 @@ pub(super) async fn drop_unkept(
 ) -> Result<(), Failure> {
     let extent = transaction.prepare_cached(EXTENT).await?;
     let row = transaction.query_one(&extent, &[&batch.0]).await?;
-    items::delete(
-        transaction,
-        batch,
-        count(&row, "appended")?,
-        count(&row, "total")?,
-    )
-    .await?;
+    let (kept, end) = (count(&row, "appended")?, count(&row, "total")?);
+    if kept < end {
+        items::delete(transaction, batch, kept, end).await?;
+        names::free(transaction, batch, kept).await?;
+    }
+    skip::drop_from(transaction, batch, count(&row, "skipped")?).await?;
     let keep = transaction.prepare_cached(KEEP).await?;
     transaction.execute(&keep, &[&batch.0, &now]).await?;
     Ok(())

@@ -10,8 +10,12 @@ mod end_append;
 mod items;
 mod keep_open;
 pub(crate) mod kept_open;
+mod keys;
+mod names;
 mod open;
+mod portion;
 mod seal;
+mod skip;
 mod specify;
 mod unsealed;
 
@@ -20,7 +24,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flotilla_core::batch::{Batch, BatchSpec};
 use flotilla_core::item::NewItem;
-use flotilla_core::ports::store::{Appending, Created, Intake, NewBatch, Opened};
+use flotilla_core::ports::store::{
+    Appended, Appending, Created, Intake, KeyHolder, NewBatch, Opened, Portion, Portioned,
+};
+use flotilla_core::skipped::SkippedItem;
 use flotilla_core::{BatchId, ItemIndex, Result, Space};
 use jiff::Timestamp;
 
@@ -32,8 +39,35 @@ impl Intake for PostgresStore {
         self.sessions.run(open::Open { new }).await
     }
 
-    async fn append_items(&self, batch: BatchId, first: ItemIndex, items: Vec<NewItem>) -> Result<()> {
+    async fn append_items(&self, batch: BatchId, first: ItemIndex, items: Vec<NewItem>) -> Result<Appended> {
         self.sessions.run(append::Append { batch, first, items }).await
+    }
+
+    async fn skip_items(&self, batch: BatchId, first: u32, skipped: Vec<SkippedItem>) -> Result<()> {
+        let operation = skip::Skip {
+            batch,
+            first,
+            skipped,
+        };
+        self.sessions.run(operation).await
+    }
+
+    async fn reserve_keys(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        keys: Vec<String>,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<KeyHolder>> {
+        let operation = keys::Reserve {
+            space,
+            batch,
+            keys,
+            until,
+            now,
+        };
+        self.sessions.run(operation).await
     }
 
     async fn seal_batch(&self, batch: BatchId, spec: BatchSpec, now: Timestamp) -> Result<Batch> {
@@ -95,6 +129,31 @@ impl Intake for PostgresStore {
             first,
             keep,
             now,
+        };
+        self.sessions.run(operation).await
+    }
+
+    async fn append_portion(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        portion: Portion,
+        now: Timestamp,
+    ) -> Result<Portioned> {
+        let operation = portion::AppendPortion {
+            space,
+            batch,
+            portion,
+            now,
+        };
+        self.sessions.run(operation).await
+    }
+
+    async fn producer_position(&self, space: &Space, batch: BatchId, producer: &str) -> Result<Option<u32>> {
+        let operation = portion::Position {
+            space,
+            batch,
+            producer,
         };
         self.sessions.run(operation).await
     }

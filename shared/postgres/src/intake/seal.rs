@@ -11,11 +11,15 @@ use super::kept_open;
 use super::specify::specify;
 use crate::error::Failure;
 use crate::lock;
-use crate::rows::{get, record};
+use crate::rows::{count, get, record};
 use crate::session::{Client, Operation};
 use crate::writes::{self, Change, Kept};
 
-const SEALED: &str = "UPDATE batches SET sealed_at = $2 WHERE id = $1";
+const SEALED: &str = "\
+    UPDATE batches
+    SET sealed_at = $2, skipped = coalesce((SELECT max(number) + 1 FROM batch_skipped WHERE batch_id = $1), 0)
+    WHERE id = $1
+    RETURNING skipped";
 
 pub(super) struct Seal {
     pub(super) batch: BatchId,
@@ -56,7 +60,10 @@ impl Seal {
             kept_open::close(transaction, self.batch, self.now).await?;
         } else {
             let sealed = transaction.prepare_cached(SEALED).await?;
-            transaction.execute(&sealed, &[&self.batch.0, &self.now]).await?;
+            let row = transaction
+                .query_one(&sealed, &[&self.batch.0, &self.now])
+                .await?;
+            batch.skipped = count(&row, "skipped")?;
         }
         let before = Kept::of(&batch);
         let sealed = batch

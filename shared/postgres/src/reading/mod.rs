@@ -4,6 +4,7 @@ mod audit;
 mod batches;
 mod items;
 mod result;
+mod skipped;
 mod supply;
 mod tried;
 mod watched;
@@ -16,6 +17,7 @@ use flotilla_core::item::{Item, ItemFilter};
 use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
 use flotilla_core::ports::store::Reading;
 use flotilla_core::result::BatchResult;
+use flotilla_core::skipped::SkippedItem;
 use flotilla_core::{BatchId, ItemIndex, Result, Space};
 use jiff::Timestamp;
 
@@ -50,6 +52,22 @@ impl Reading for PostgresStore {
             space,
             batch,
             filter,
+            limit,
+        };
+        self.sessions.run(page).await
+    }
+
+    async fn skipped(
+        &self,
+        space: &Space,
+        batch: BatchId,
+        after: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<(u32, SkippedItem)>> {
+        let page = skipped::SkippedOf {
+            space,
+            batch,
+            after,
             limit,
         };
         self.sessions.run(page).await

@@ -3,6 +3,7 @@
 mod deleted;
 mod ended;
 mod expire;
+mod forget_keys;
 mod halted;
 mod in_flight;
 mod overdue;
@@ -62,6 +63,10 @@ impl Upkeep for PostgresStore {
 
     async fn in_flight(&self, known: &[Known], limit: u32) -> Result<Vec<InFlight>> {
         self.sessions.run(in_flight::ListInFlight { known, limit }).await
+    }
+
+    async fn forget_keys(&self, limit: u32, now: Timestamp) -> Result<u32> {
+        self.sessions.run(forget_keys::ForgetKeys { limit, now }).await
     }
 
     async fn resend(&self, batch: BatchId, lost: &[Resend]) -> Result<u32> {

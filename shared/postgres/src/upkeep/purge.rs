@@ -20,13 +20,15 @@ macro_rules! delete_some {
     };
 }
 
-/// The tables with a row per item.
-const SOME: [&str; 6] = [
+/// The tables with a row per item. The keys that it reserved stay for as long as they are to be remembered.
+const SOME: [&str; 8] = [
     delete_some!("dead_letters"),
     delete_some!("item_leases"),
     delete_some!("item_retries"),
     delete_some!("item_attempts"),
     delete_some!("batch_outcomes"),
+    delete_some!("batch_skipped"),
+    delete_some!("item_names"),
     delete_some!("batch_items"),
 ];
 

@@ -8,6 +8,7 @@ use flotilla_core::ports::store::Appending;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 
+use super::{names, skip};
 use crate::error::{Done, Failure};
 use crate::rows::BatchRow;
 
@@ -35,7 +36,10 @@ pub(super) fn begin(
     batch.upload.appending = patience;
     batch.upload.touched_at = batch.upload.touched_at.max(now);
     batch.save_upload(db)?;
-    Ok(Appending::Ready(batch.record.total))
+    Ok(Appending::Ready {
+        first: batch.record.total,
+        skipped: batch.record.skipped,
+    })
 }
 
 /// Ends what [`begin`] began.
@@ -54,6 +58,7 @@ pub(super) fn end(db: &Connection, id: BatchId, first: ItemIndex, keep: bool, no
     if keep {
         batch.upload.appended = batch.upload.held;
         batch.record.total = batch.upload.held;
+        batch.record.skipped = skip::count(db, batch.number)?;
         batch.record.tally.version += 1;
         batch.save_tally(db)?;
         batch.upload.appending = 0;
@@ -84,7 +89,9 @@ pub(crate) fn drop_unkept(db: &Connection, batch: &mut BatchRow) -> Done<()> {
         db.prepare_cached(sql)?
             .execute((batch.number.key(upload.appended), batch.number.end()))?;
         upload.held = upload.appended;
+        names::free(db, batch.number, upload.appended)?;
     }
+    skip::drop_from(db, batch.number, batch.record.skipped)?;
     upload.appending = 0;
     Ok(())
 }

@@ -19,6 +19,7 @@ pub(super) fn keep_open(db: &Connection, id: BatchId, spec: BatchSpec, now: Time
     if batch.is_upload() {
         batch.record.spec = spec;
         batch.record.tally.version += 1;
+        batch.record.skipped = super::skip::count(db, batch.number)?;
         batch.upload.stays_open = true;
         batch.upload.appended = batch.upload.held;
         batch.upload.touched_at = batch.upload.touched_at.max(now);

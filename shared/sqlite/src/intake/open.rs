@@ -5,6 +5,7 @@ use flotilla_core::ids::BatchId;
 use flotilla_core::ports::store::{NewBatch, Opened};
 use rusqlite::{Connection, OptionalExtension, named_params};
 
+use super::{names, reserved, skip};
 use crate::error::{Done, Failure};
 use crate::keys::{Id, Micros, Number, database_now};
 use crate::rows::{BatchRow, millis};
@@ -63,6 +64,9 @@ pub(super) fn discard(db: &Connection, id: BatchId) -> Done<bool> {
     if let Some(number) = number {
         let sql = "DELETE FROM batch_items WHERE key >= ?1 AND key < ?2";
         db.prepare_cached(sql)?.execute((number.key(0), number.end()))?;
+        names::free(db, number, 0)?;
+        skip::drop_from(db, number, 0)?;
+        reserved::give_back(db, id)?;
     }
     Ok(number.is_some())
 }

@@ -16,6 +16,8 @@ pub(super) fn seal(db: &Connection, id: BatchId, spec: BatchSpec, now: Timestamp
     batch.record.state.seal(batch.record.total)?;
     if batch.upload.stays_open {
         super::drop_unkept(db, &mut batch)?;
+    } else {
+        batch.record.skipped = super::skip::count(db, batch.number)?;
     }
     batch.record.spec = spec;
     let commanded = batch.record.command(&Command::Seal, &Actor::system(), now)?;

@@ -94,6 +94,7 @@ impl BatchRow {
             epoch: row.get("epoch")?,
             revision: row.get("revision")?,
             total: upload.shown(state),
+            skipped: row.get("skipped")?,
             next_index: row.get("next_index")?,
             tally: tally(row)?,
             max_input_bytes: row.get("max_input_bytes")?,
@@ -163,7 +164,8 @@ impl BatchRow {
     pub(crate) fn save_upload(&self, db: &Connection) -> Done<()> {
         let sql = "
             UPDATE batches
-            SET total = ?2, max_input_bytes = ?3, stays_open = ?4, appended = ?5, appending = ?6, last_append_at = ?7
+            SET total = ?2, max_input_bytes = ?3, stays_open = ?4, appended = ?5, appending = ?6, last_append_at = ?7,
+                skipped = ?8
             WHERE number = ?1";
         let (record, upload) = (&self.record, &self.upload);
         db.prepare_cached(sql)?.execute((
@@ -174,6 +176,7 @@ impl BatchRow {
             upload.appended,
             upload.appending,
             Micros(upload.touched_at),
+            record.skipped,
         ))?;
         Ok(())
     }

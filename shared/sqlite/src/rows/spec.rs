@@ -22,6 +22,10 @@ struct Options {
     callback_timeout_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure_threshold: Option<FailureThreshold>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deduplicate_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_hash: Option<String>,
 }
 
 /// Reads the columns.
@@ -38,14 +42,14 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<BatchSpec> {
         max_attempts: row.get("max_attempts")?,
         backoff: options.backoff.unwrap_or_default(),
         timeout: Duration::from_millis(unsigned(row.get("timeout_ms")?)),
-        callback_timeout: options
-            .callback_timeout_ms
-            .map(|ms| Duration::from_millis(unsigned(ms))),
+        callback_timeout: options.callback_timeout_ms.map(from_millis),
         deadline: time(row, "deadline")?,
         failure_threshold: options.failure_threshold,
         canary: row.get("canary")?,
+        deduplicate: options.deduplicate_ms.map(from_millis),
         metadata: row.get::<_, Option<Raw>>("metadata")?.map(|Raw(json)| json),
         traceparent: row.get("traceparent")?,
+        request_hash: options.request_hash,
     })
 }
 
@@ -76,6 +80,8 @@ pub(super) fn save(db: &Connection, number: Number, spec: &BatchSpec) -> Done<()
         backoff: (spec.backoff != Backoff::default()).then_some(spec.backoff),
         callback_timeout_ms: spec.callback_timeout.map(millis),
         failure_threshold: spec.failure_threshold,
+        deduplicate_ms: spec.deduplicate.map(millis),
+        request_hash: spec.request_hash.clone(),
     };
     db.prepare_cached(sql)?.execute(named_params! {
         ":number": number,
@@ -96,6 +102,11 @@ pub(super) fn save(db: &Connection, number: Number, spec: &BatchSpec) -> Done<()
         ":traceparent": spec.traceparent,
     })?;
     Ok(())
+}
+
+/// Back from [`millis`].
+fn from_millis(ms: i64) -> Duration {
+    Duration::from_millis(unsigned(ms))
 }
 
 /// A time limit as it is stored.

@@ -7,12 +7,13 @@ use crate::error::Done;
 use crate::keys::{Id, Number};
 
 /// The tables with rows of items.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     "batch_outcomes",
     "item_attempts",
     "item_retries",
     "item_leases",
     "dead_letters",
+    "batch_skipped",
     "batch_items",
 ];
 
@@ -38,10 +39,22 @@ pub(super) fn purge(db: &Connection, id: BatchId, limit: u32) -> Done<bool> {
             return Ok(false);
         }
     }
+    left = left.saturating_sub(remove_names(db, number, left)?);
+    if left == 0 {
+        return Ok(false);
+    }
     // With its counters, results, claims and history.
     db.prepare_cached("DELETE FROM batches WHERE number = ?1")?
         .execute([number])?;
     Ok(true)
+}
+
+fn remove_names(db: &Connection, number: Number, limit: usize) -> Done<usize> {
+    let sql = "
+        DELETE FROM item_names WHERE batch = ?1
+        AND custom_id IN (SELECT custom_id FROM item_names WHERE batch = ?1 LIMIT ?2)";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    Ok(db.prepare_cached(sql)?.execute((number, limit))?)
 }
 
 fn remove(db: &Connection, table: &str, number: Number, limit: usize) -> Done<usize> {

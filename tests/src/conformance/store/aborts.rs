@@ -146,7 +146,7 @@ pub async fn dropped_appends_leave_all_or_nothing(t: Fixture) {
             // Long enough for whatever was cut off to be taken for dead.
             t.advance(LEASE * 2);
             let begun = t.store.begin_append(&t.space, id, LEASE, t.now());
-            let Some(Ok(Appending::Ready(first))) = patience.run(begun).await else {
+            let Some(Ok(Appending::Ready { first, .. })) = patience.run(begun).await else {
                 continue;
             };
             assert_eq!(first % 5, 0, "what is there was appended whole");

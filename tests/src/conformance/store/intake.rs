@@ -144,8 +144,8 @@ pub async fn odd_inputs_survive(t: Fixture) {
     let ids = [None, Some(""), Some("a,b\t\"c\"\n\\"), Some("ß🚢")];
     let items: Vec<_> = odd
         .iter()
-        .zip(ids.iter().cycle())
-        .map(|(input, id)| item(*id, input))
+        .zip(ids.iter().copied().chain(std::iter::repeat(None)))
+        .map(|(input, id)| item(id, input))
         .collect();
     let id = t.uploaded(items.clone()).await;
     let sealed = t.store.seal_batch(id, spec(), t.now()).await.expect("seals");

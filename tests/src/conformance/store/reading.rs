@@ -93,6 +93,8 @@ fn full_spec() -> BatchSpec {
         }),
         canary: Some(6),
         metadata: Some(Json::parse("{\"a\" : 1.0, \"é\": null}").expect("valid")),
+        deduplicate: Some(Duration::from_secs(3_600)),
+        request_hash: Some("ab12".into()),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
     }
 }

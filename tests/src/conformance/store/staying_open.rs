@@ -18,6 +18,11 @@ async fn kept_open(t: &Fixture, items: u32) -> BatchId {
     id
 }
 
+/// Nothing is skipped here.
+fn ready(first: u32) -> Appending {
+    Appending::Ready { first, skipped: 0 }
+}
+
 async fn begin(t: &Fixture, id: BatchId) -> Appending {
     let begun = t.store.begin_append(&t.space, id, SILENCE, t.now()).await;
     begun.expect("answers")
@@ -71,7 +76,7 @@ pub async fn items_are_appended_until_the_seal(t: Fixture) {
     let id = kept_open(&t, 2).await;
     for turn in 0..3 {
         let first = 2 + turn * 5;
-        assert_eq!(begin(&t, id).await, Appending::Ready(first));
+        assert_eq!(begin(&t, id).await, ready(first));
         append(&t, id, first, 3).await;
         append(&t, id, first + 3, 2).await;
         assert_eq!(end(&t, id, first, true).await.counts.total, first + 5);
@@ -105,11 +110,11 @@ pub async fn items_are_appended_until_the_seal(t: Fixture) {
 /// It is as if there had been none.
 pub async fn an_append_that_is_not_kept_leaves_nothing(t: Fixture) {
     let id = kept_open(&t, 2).await;
-    assert_eq!(begin(&t, id).await, Appending::Ready(2));
+    assert_eq!(begin(&t, id).await, ready(2));
     append(&t, id, 2, 5).await;
     assert_eq!(end(&t, id, 2, false).await.counts.total, 2);
     assert_eq!((t.counts(id).await.total, t.items(id).await.len()), (2, 2));
-    assert_eq!(begin(&t, id).await, Appending::Ready(2));
+    assert_eq!(begin(&t, id).await, ready(2));
     append(&t, id, 2, 1).await;
     end(&t, id, 2, true).await;
     t.done(id, &Command::Seal).await;
@@ -120,11 +125,11 @@ pub async fn an_append_that_is_not_kept_leaves_nothing(t: Fixture) {
 /// Nobody mixes their items with those of somebody else.
 pub async fn one_appends_at_a_time(t: Fixture) {
     let id = kept_open(&t, 0).await;
-    assert_eq!(begin(&t, id).await, Appending::Ready(0));
+    assert_eq!(begin(&t, id).await, ready(0));
     assert_eq!(begin(&t, id).await, Appending::Busy);
     append(&t, id, 0, 2).await;
     end(&t, id, 0, true).await;
-    assert_eq!(begin(&t, id).await, Appending::Ready(2));
+    assert_eq!(begin(&t, id).await, ready(2));
     let begun = at_once(6, |_| {
         let t = t.clone();
         async move { begin(&t, id).await }
@@ -137,17 +142,17 @@ pub async fn one_appends_at_a_time(t: Fixture) {
         async move { begin(&t, id).await }
     })
     .await;
-    let ready = begun.iter().filter(|begun| **begun == Appending::Ready(2));
+    let ready = begun.iter().filter(|begun| **begun == ready(2));
     assert_eq!(ready.count(), 1, "{begun:?}");
 }
 
 /// Who was silent for too long is taken for dead: what they left is removed, and they get to know.
 pub async fn a_silent_append_gives_way(t: Fixture) {
     let id = kept_open(&t, 1).await;
-    assert_eq!(begin(&t, id).await, Appending::Ready(1));
+    assert_eq!(begin(&t, id).await, ready(1));
     append(&t, id, 1, 4).await;
     t.advance(SILENCE * 2);
-    assert_eq!(begin(&t, id).await, Appending::Ready(1));
+    assert_eq!(begin(&t, id).await, ready(1));
     assert_eq!((t.counts(id).await.total, t.items(id).await.len()), (1, 1));
     assert_conflict(t.store.append_items(id, 5, inputs(5..6)).await);
     append(&t, id, 1, 2).await;
@@ -276,7 +281,7 @@ pub async fn concurrent_appends_do_not_mix(t: Fixture) {
         let t = t.clone();
         async move {
             for _ in 0..10_000 {
-                let Appending::Ready(first) = begin(&t, id).await else {
+                let Appending::Ready { first, .. } = begin(&t, id).await else {
                     tokio::task::yield_now().await;
                     continue;
                 };

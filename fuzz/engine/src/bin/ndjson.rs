@@ -1,0 +1,5 @@
+//! libFuzzer on `ndjson`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| flotilla_fuzz::ndjson(data));
