@@ -164,7 +164,7 @@ impl<'a> Chunker<'a> {
     pub(crate) fn push(&mut self, input: Json, line: Option<u32>, options: &Options) -> Result<(), Problem> {
         match options.shape() {
             Shape::Unknown => self.defer(input, line),
-            shape => self.check(input, line, shape, options),
+            shape => self.check(input, line, &shape, options),
         }
     }
 
@@ -196,7 +196,7 @@ impl<'a> Chunker<'a> {
         &mut self,
         input: Json,
         line: Option<u32>,
-        shape: Shape<'_>,
+        shape: &Shape<'_>,
         options: &Options,
     ) -> Result<(), Problem> {
         if self.position < self.limits.known {
@@ -357,7 +357,7 @@ impl<'a> Chunker<'a> {
             self.bytes = 0;
             deferred
                 .into_iter()
-                .try_for_each(|(input, line)| self.check(input, line, options.shape(), options))
+                .try_for_each(|(input, line)| self.check(input, line, &options.shape(), options))
         });
         match read {
             Err(stop) => Err(self.faults.ended_by(stop)),

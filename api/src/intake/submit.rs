@@ -127,7 +127,7 @@ impl Upload {
             .await
             .map_err(|error| Problem::internal(&format!("the parser of an upload: {error}")))?;
         match (existing, parsed) {
-            (Some(batch), Ok(parsed)) => replayed(batch, parsed.digest),
+            (Some(batch), Ok(parsed)) => replayed(batch, parsed.digest.as_deref()),
             // It was accepted once: what can't be accepted is something else. Unless it is just not complete.
             (Some(batch), Err(problem)) if !is_of_the_connection(problem.kind()) => replayed(batch, None),
             (None, Ok(parsed)) => self.finish(parsed, &gone, traceparent).await,
@@ -202,7 +202,7 @@ impl Upload {
             return self.create(wanted, rest.items, spec, gone).await;
         }
         if let Some(batch) = self.store(rest).await? {
-            return replayed(batch, digest);
+            return replayed(batch, digest.as_deref());
         }
         if self.deduplicate != spec.deduplicate {
             return Err(option_came_late("deduplicate"));
@@ -257,10 +257,10 @@ impl Upload {
 }
 
 /// The answer where the batch is there: unless it was made by another request.
-fn replayed(batch: Batch, digest: Option<String>) -> Result<Accepted, Problem> {
+fn replayed(batch: Batch, digest: Option<&str>) -> Result<Accepted, Problem> {
     // Batches of earlier versions don't say what made them.
     match &batch.spec.request_hash {
-        Some(hash) if digest.as_ref() != Some(hash) => Err(Problem::new(
+        Some(hash) if digest != Some(hash.as_str()) => Err(Problem::new(
             Kind::IdempotencyKeyReused,
             "this Idempotency-Key belongs to a request with another body or other parameters; use a new one",
         )

@@ -252,3 +252,37 @@ fn the_example_file_is_valid_with_and_without_its_comments() {
         .collect();
     load(&enabled.join("\n"), &[], Overrides::default()).unwrap();
 }
+
+#[test]
+fn schemas_of_items_are_read_with_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("fleet.toml");
+    let load = |toml: &str| {
+        std::fs::write(&file, toml).unwrap();
+        Settings::load(&Sources {
+            file: Some(file.clone()),
+            environment: Environment::new([]),
+            flags: Overrides::default(),
+        })
+    };
+    std::fs::write(folder.path().join("item.json"), r#"{"type": "integer"}"#).unwrap();
+    std::fs::write(folder.path().join("list.json"), "[1]").unwrap();
+    let job_type = |schema: &str| {
+        format!("[job_types.a]\nhandler = {{ kind = \"echo\" }}\nschema = {schema}\n")
+    };
+    let inline = "{ type = \"object\", properties = { url = { type = \"string\" } } }";
+    for (schema, expected) in [("\"item.json\"", "integer"), (inline, "object")] {
+        let settings = load(&job_type(schema)).unwrap();
+        let found = settings.job_types.get("a").unwrap().schema.clone().unwrap();
+        assert_eq!(found.document().unwrap()["type"], expected);
+    }
+    for (schema, parts) in [
+        ("\"missing.json\"", ["missing.json", "No such file"]),
+        ("\"list.json\"", ["list.json", "not a JSON object"]),
+        ("{ type = \"integr\" }", ["job_types.a.schema", "/type"]),
+        ("{ pattern = \"(?=x)\" }", ["job_types.a.schema", "/pattern"]),
+    ] {
+        let text = load(&job_type(schema)).unwrap_err().to_string();
+        assert!(parts.iter().all(|part| text.contains(part)), "{schema}: {text}");
+    }
+}

@@ -22,10 +22,8 @@ pub(super) fn create(
     if let Opened::Existing(batch) = open(db, new)? {
         return Ok(Created::Existing(batch));
     }
-    if !items.is_empty() {
-        if append(db, new.id, 0, items)? != Appended::All {
-            return Err(Failure::Conflict("two items have the same custom_id".into()));
-        }
+    if !items.is_empty() && append(db, new.id, 0, items)? != Appended::All {
+        return Err(Failure::Conflict("two items have the same custom_id".into()));
     }
     let batch = seal(db, new.id, spec, now)?;
     Ok(Created::New(Box::new(batch)))

@@ -7,6 +7,7 @@ mod guard_rails;
 mod limits;
 mod lost;
 mod poison;
+mod producers;
 mod retries;
 mod starting;
 mod steering;
