@@ -9,7 +9,7 @@ use flotilla_core::job_type::JobTypes;
 use jiff::Timestamp;
 
 use crate::Config;
-use crate::intake::{Chunk, Format, Limits, OnInvalid, Options, parse};
+use crate::intake::{Chunk, Format, Limits, OnInvalid, Options, Terms, parse};
 
 /// Reads `data` as an upload: its first byte says how, the rest is the body.
 ///
@@ -53,8 +53,12 @@ fn outcome(content_type: &'static str, on_invalid: OnInvalid, body: &[u8], step:
         Ok(())
     };
     let body = Steps { body, step };
-    let parsed = parse(format, body, options, limits, on_invalid, &mut emit)
-        .map_err(|problem| format!("{problem:?}"))?;
+    let terms = Terms {
+        on_invalid,
+        ..Terms::default()
+    };
+    let parsed =
+        parse(format, body, options, limits, &terms, &mut emit).map_err(|problem| format!("{problem:?}"))?;
     take(&mut places, &parsed.rest);
     Ok(places)
 }

@@ -8,7 +8,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use jiff::Timestamp;
 
 use crate::Config;
-use crate::intake::{Chunk, Format, Limits, OnInvalid, Options, parse};
+use crate::intake::{Chunk, Format, Limits, Options, Terms, parse};
 
 /// Takes the items of `body` in as a batch that stays open does, and answers how many there are.
 ///
@@ -24,6 +24,6 @@ pub fn upload(content_type: &'static str, body: impl Read) -> Result<usize, impl
     };
     let limits = Limits::from(&Config::default());
     let parsed = Format::of(&headers)
-        .and_then(|format| parse(format, body, options, limits, OnInvalid::Reject, &mut emit));
+        .and_then(|format| parse(format, body, options, limits, &Terms::default(), &mut emit));
     parsed.map(|parsed| items + parsed.rest.items.len())
 }

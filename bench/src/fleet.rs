@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use flotilla_tests::{Flotilla, free_port};
-use reqwest::Client;
+use reqwest::{Client, Response};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
@@ -144,12 +144,26 @@ impl Fleet {
 
     /// Uploads a batch in some form.
     pub(crate) async fn upload(&self, query: &str, media_type: &str, body: String) -> Result<Batch> {
-        let request = self
+        self.upload_packed(query, media_type, None, body.into_bytes())
+            .await
+    }
+
+    /// The same with a body that is packed.
+    pub(crate) async fn upload_packed(
+        &self,
+        query: &str,
+        media_type: &str,
+        encoding: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<Batch> {
+        let mut request = self
             .http
             .post(format!("{}/v1/batches{query}", self.server))
-            .header("content-type", media_type)
-            .body(body);
-        let answer = request.send().await?;
+            .header("content-type", media_type);
+        if let Some(encoding) = encoding {
+            request = request.header("content-encoding", encoding);
+        }
+        let answer = request.body(body).send().await?;
         let status = answer.status();
         let batch: Value = answer.json().await?;
         match (&batch["id"], &batch["space"]) {
@@ -159,6 +173,12 @@ impl Fleet {
             }),
             _ => bail!("HTTP {status}: {batch}"),
         }
+    }
+
+    /// All items as a file.
+    pub(crate) async fn download(&self, batch: &Batch, format: &str) -> Result<Response> {
+        let url = format!("{}&format={format}", self.url(batch, "download"));
+        Ok(self.http.get(url).send().await?.error_for_status()?)
     }
 
     fn url(&self, batch: &Batch, path: &str) -> String {

@@ -6,6 +6,7 @@
 
 mod embedded;
 mod fairness;
+mod files;
 mod fleet;
 mod growth;
 mod idle;
@@ -43,6 +44,8 @@ enum Benchmark {
     Peers(peers::Args),
     /// Items accepted per second, by form of the upload.
     Ingest(ingest::Args),
+    /// Millions of items in and out as files, each compared.
+    Files(files::Args),
     /// Batches of one item on an idle system.
     Latency(latency::Args),
     /// Ten items while a million wait.
@@ -68,6 +71,7 @@ async fn main() -> Result<()> {
         Benchmark::Mixed(args) => mixed::run(args).await,
         Benchmark::Peers(args) => peers::run(args).await,
         Benchmark::Ingest(args) => ingest::run(args).await,
+        Benchmark::Files(args) => files::run(args).await,
         Benchmark::Latency(args) => latency::run(args).await,
         Benchmark::Fairness(args) => fairness::run(args).await,
         Benchmark::Pause(args) => pause::run(args).await,

@@ -16,7 +16,7 @@ use crate::intake::body::{BodyReader, Feeder};
 use crate::intake::dry_run::dry_run;
 use crate::intake::produce::{self, Production, produce};
 use crate::intake::receive::{Incoming, receive, turn};
-use crate::intake::{Encoding, Format, Options, Terms, body, headers};
+use crate::intake::{Encoding, Format, Options, Said, Terms, body, headers};
 use crate::params::Params;
 use crate::problem::{Kind, Problem, ProblemDocument};
 use crate::space::{Caller, SpaceParam};
@@ -42,6 +42,10 @@ pub(crate) struct Where {
     on_invalid: Option<String>,
     /// Only check and count: nothing is stored.
     dry_run: Option<String>,
+    /// Of CSV: what is between fields: `comma`, `semicolon`, `tab`, `pipe`, or the character.
+    delimiter: Option<String>,
+    /// Of CSV: a JSON object that says which fields are made of which columns.
+    map: Option<String>,
 }
 
 /// What is to become of a body.
@@ -74,6 +78,7 @@ pub(crate) struct NewItems {
         (NewItems = "application/json"),
         (String = "application/x-ndjson"),
         (String = "text/csv"),
+        (String = "text/tab-separated-values"),
     )),
     responses(
         (status = 200, description = "Every item is stored; with `dry_run`, what would become of them", body = AppendedItems),
@@ -149,9 +154,15 @@ async fn prepare(
 ) -> Result<Taking, Problem> {
     let space = caller?.space;
     let Params(place) = place?;
-    let terms = Terms::new(place.on_invalid.as_deref(), place.dry_run.as_deref())?;
     let batch = app.batch(&space, id).await?;
     let format = Format::of(&parts.headers)?;
+    let said = Said {
+        on_invalid: place.on_invalid.as_deref(),
+        dry_run: place.dry_run.as_deref(),
+        delimiter: place.delimiter.as_deref(),
+        map: place.map.as_deref(),
+    };
+    let terms = Terms::new(&said, format, &parts.headers)?;
     let encoding = Encoding::of(&parts.headers)?;
     headers::check_length(&parts.headers, app.config.max_upload_bytes)?;
     if batch.state != BatchState::Open {
@@ -169,7 +180,7 @@ async fn prepare(
         gone,
     };
     Ok(match place.producer {
-        _ if terms.dry_run => Taking::Check(incoming, batch),
+        _ if incoming.terms.dry_run => Taking::Check(incoming, batch),
         Some(producer) => Taking::Part(Production {
             space,
             batch,

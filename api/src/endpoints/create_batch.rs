@@ -125,12 +125,15 @@ struct NewThreshold {
         SpaceParam,
         ("on_invalid" = Option<String>, Query, description = "What becomes of items that can't be taken: `reject` (nothing is accepted; the first hundred are told) or `skip` (they are left out, and listed at `/v1/batches/{id}/skipped`)", example = "reject"),
         ("dry_run" = Option<bool>, Query, description = "Only check and count: nothing is stored, and the answer is a 200"),
+        ("delimiter" = Option<String>, Query, description = "Of CSV: what is between fields: `comma`, `semicolon`, `tab`, `pipe`, or the character. Without it, the first record tells"),
+        ("map" = Option<String>, Query, description = "Of CSV: a JSON object that says which fields are made of which columns", example = r#"{"url": "Website", "label": "{Name} <{E-Mail}>"}"#),
         ("Idempotency-Key" = Option<String>, Header, description = "The same key in the same space is the same batch: repeating a request does not create another one", max_length = 255),
     ),
     request_body(content(
         (NewBatch = "application/json"),
         (String = "application/x-ndjson"),
         (String = "text/csv"),
+        (String = "text/tab-separated-values"),
     )),
     responses(
         (status = 200, description = "With `dry_run`: what would become of it", body = DryRunView),
@@ -202,7 +205,7 @@ async fn prepare(
     headers::check_length(&parts.headers, app.config.max_upload_bytes)?;
     let mut options = Options::new(&app.deps, space, app.deps.clock.now());
     let query = parts.uri.query().unwrap_or_default();
-    let terms = Terms::of_query(query)?;
+    let terms = Terms::of_query(query, format, &parts.headers)?;
     if format == Format::Json {
         Options::refuse_query(query)?;
     } else {

@@ -411,7 +411,7 @@ fn now() -> Instant {
 pub(crate) mod tests {
     use super::*;
     use crate::intake::options::tests::options;
-    use crate::intake::{Format, Parsed, parse};
+    use crate::intake::{Format, Parsed, Terms, parse};
 
     pub(crate) const LIMITS: Limits = Limits {
         item_bytes: 1_000,
@@ -450,7 +450,7 @@ pub(crate) mod tests {
             Steps(body, step),
             options,
             LIMITS,
-            OnInvalid::Reject,
+            &Terms::default(),
             &mut emit,
         )?;
         items.extend(rest.items);

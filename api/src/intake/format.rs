@@ -14,15 +14,18 @@ pub(crate) enum Format {
     Ndjson,
     /// One item per row; options are in the query.
     Csv,
+    /// The same with tabs between fields.
+    Tsv,
 }
 
 /// Every content type that is accepted.
-const ACCEPTED: [(&str, Format); 5] = [
+const ACCEPTED: [(&str, Format); 6] = [
     ("application/json", Format::Json),
     ("application/x-ndjson", Format::Ndjson),
     ("application/jsonl", Format::Ndjson),
     ("application/json-lines", Format::Ndjson),
     ("text/csv", Format::Csv),
+    ("text/tab-separated-values", Format::Tsv),
 ];
 
 impl Format {
@@ -43,6 +46,19 @@ impl Format {
             .find(|(name, _)| name.eq_ignore_ascii_case(essence));
         known.map(|&(_, format)| format).ok_or_else(|| refused(essence))
     }
+}
+
+/// The characters that the headers declare: the `charset` of the content type.
+pub(crate) fn charset(headers: &HeaderMap) -> Option<&str> {
+    let given = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let mut parameters = given
+        .split(';')
+        .skip(1)
+        .filter_map(|parameter| parameter.split_once('='));
+    let (_, value) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
+    let value = value.trim();
+    let unquoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    Some(unquoted.unwrap_or(value))
 }
 
 fn refused(essence: &str) -> Problem {
@@ -76,9 +92,25 @@ mod tests {
             Format::Csv
         );
         assert_eq!(format("application/jsonl").unwrap(), Format::Ndjson);
+        assert_eq!(format("text/tab-separated-values").unwrap(), Format::Tsv);
         let refused = format("application/x-www-form-urlencoded").unwrap_err();
         assert_eq!(refused.kind(), Kind::UnsupportedMediaType);
         assert!(refused.to_string().contains("application/x-ndjson"));
         assert!(Format::of(&HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn a_charset_is_a_parameter() {
+        let of = |content_type: &'static str| {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type.parse().unwrap())]);
+            charset(&headers).map(str::to_owned)
+        };
+        assert_eq!(
+            of("text/csv; header=present; Charset = \"Windows-1252\"").as_deref(),
+            Some("Windows-1252")
+        );
+        assert_eq!(of("text/csv;charset=utf-8").as_deref(), Some("utf-8"));
+        assert_eq!(of("text/csv; header=charset"), None);
+        assert_eq!(of("text/csv"), None);
     }
 }

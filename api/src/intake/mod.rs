@@ -3,7 +3,7 @@
 //! ```text
 //! connection ──pieces──▶ [body] ──▶ parser thread ──chunks──▶ submission task ──▶ store
 //!  (request)    bounded            unpacked, then    bounded     open, append, seal;
-//!                                  json|ndjson|csv               or all at once
+//!                                  json|ndjson|csv|tsv           or all at once
 //! ```
 //!
 //! The request feeds pieces of the body into a bounded channel ([`body`]). A blocking thread reads them with the
@@ -39,6 +39,7 @@ pub(crate) mod submit;
 mod terms;
 pub(crate) mod writes;
 
+pub(crate) use self::csv::Dialect;
 pub(crate) use chunk::{Chunk, Chunker, Limits, Origin};
 pub(crate) use encoding::Encoding;
 pub(crate) use format::Format;
@@ -46,7 +47,7 @@ pub(crate) use format::Format;
 pub(crate) use options::FIELDS;
 pub(crate) use options::{Options, checks};
 pub use schema::Schemas;
-pub(crate) use terms::{OnInvalid, Terms};
+pub(crate) use terms::{OnInvalid, Said, Terms};
 
 use std::io::{Cursor, Read, Result as IoResult};
 
@@ -70,15 +71,16 @@ pub(crate) fn parse(
     body: impl Read,
     mut options: Options,
     limits: Limits,
-    on_invalid: OnInvalid,
+    terms: &Terms,
     emit: Emit<'_>,
 ) -> Result<Parsed, Problem> {
-    let body = without_mark(body).map_err(read_failed)?;
-    let mut chunker = Chunker::new(limits, on_invalid, emit);
+    let mut chunker = Chunker::new(limits, terms.on_invalid, emit);
+    let unmarked = |body| without_mark(body).map_err(read_failed);
     let read = match format {
-        Format::Json => json::parse(body, &mut options, &mut chunker),
-        Format::Ndjson => ndjson::parse(body, &options, &mut chunker),
-        Format::Csv => csv::parse(body, &options, &mut chunker),
+        Format::Json => unmarked(body).and_then(|body| json::parse(body, &mut options, &mut chunker)),
+        Format::Ndjson => unmarked(body).and_then(|body| ndjson::parse(body, &options, &mut chunker)),
+        Format::Csv => csv::parse(body, &terms.dialect, &options, &mut chunker),
+        Format::Tsv => csv::parse(body, &terms.dialect.clone().or_tabs(), &options, &mut chunker),
     };
     let rest = chunker.finish(read, &options)?;
     Ok(Parsed {

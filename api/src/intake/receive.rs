@@ -96,10 +96,10 @@ pub(super) fn start_parser(
         let mut emit = |chunk| tx.blocking_send(chunk).map_err(|_| Problem::disconnected());
         let body = encoding.unpack(body, limits.bytes).map_err(read_failed)?;
         let Some(about) = about else {
-            return parse(format, body, options, limits, terms.on_invalid, &mut emit);
+            return parse(format, body, options, limits, &terms, &mut emit);
         };
         let mut body = Digesting::new(body, &about);
-        let parsed = parse(format, &mut body, options, limits, terms.on_invalid, &mut emit)?;
+        let parsed = parse(format, &mut body, options, limits, &terms, &mut emit)?;
         let digest = Some(body.finish().map_err(read_failed)?);
         Ok(Parsed { digest, ..parsed })
     });

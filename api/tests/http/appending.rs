@@ -63,14 +63,14 @@ async fn items_come_bit_by_bit_until_it_is_sealed() {
     let appended = append(&api, &id, "", JSON, r#"{"items": [true]}"#).await;
     assert_eq!(
         appended.json,
-        json!({"appended": 1, "total": 8}),
+        json!({"appended": 1, "deduplicated": 0, "skipped": 0, "total": 8}),
         "{}",
         appended.text
     );
     let appended = append(&api, &id, "", NDJSON, "").await;
     assert_eq!(
         appended.json,
-        json!({"appended": 0, "total": 8}),
+        json!({"appended": 0, "deduplicated": 0, "skipped": 0, "total": 8}),
         "{}",
         appended.text
     );
@@ -109,7 +109,7 @@ async fn all_of_an_append_or_nothing() {
         (JSON, r#"{"items": [1, 2, 3, 4"#, "truncated-body"),
         (JSON, r#"{"items": [1, 2, 3], "name": "x"}"#, "unknown-field"),
         (JSON, "{}", "missing-field"),
-        (CSV, "a\n1\n2\n3\n4,5\n", "invalid-csv"),
+        (CSV, "a,b\n1,2\n3,4\n5,6\n7\n", "invalid-csv"),
     ] {
         let refused = append(&api, &id, "", content_type, body).await;
         refused.problem(400, slug);

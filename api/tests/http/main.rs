@@ -27,5 +27,6 @@ mod retrying;
 mod round_trip;
 mod spaces;
 mod steering;
+mod tables;
 mod validation;
 mod workers;

@@ -371,7 +371,7 @@ async fn content_that_is_not_accepted() {
     let api = Api::new().await;
     let answer = api.post(Q, "application/xml", "<a/>").await;
     assert!(answer.problem(415, "unsupported-media-type").contains("text/csv"));
-    assert_eq!(answer.json["accepted"].as_array().unwrap().len(), 5);
+    assert_eq!(answer.json["accepted"].as_array().unwrap().len(), 6);
     let none = Request::post("/v1/batches").body(Body::from("1")).unwrap();
     api.send(none).await.problem(415, "unsupported-media-type");
     let packed = Request::post("/v1/batches?job_type=echo")

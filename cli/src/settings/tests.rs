@@ -267,9 +267,8 @@ fn schemas_of_items_are_read_with_the_configuration() {
     };
     std::fs::write(folder.path().join("item.json"), r#"{"type": "integer"}"#).unwrap();
     std::fs::write(folder.path().join("list.json"), "[1]").unwrap();
-    let job_type = |schema: &str| {
-        format!("[job_types.a]\nhandler = {{ kind = \"echo\" }}\nschema = {schema}\n")
-    };
+    let job_type =
+        |schema: &str| format!("[job_types.a]\nhandler = {{ kind = \"echo\" }}\nschema = {schema}\n");
     let inline = "{ type = \"object\", properties = { url = { type = \"string\" } } }";
     for (schema, expected) in [("\"item.json\"", "integer"), (inline, "object")] {
         let settings = load(&job_type(schema)).unwrap();

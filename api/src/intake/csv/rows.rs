@@ -11,6 +11,11 @@ use crate::problem::Problem;
 /// What the reader reads ahead.
 const BUFFER: usize = 16 << 10;
 
+/// The longest record of an item of so many bytes: quotes in a quoted field are doubled.
+pub(super) fn longest(max_item_bytes: usize) -> usize {
+    2 * max_item_bytes + BUFFER
+}
+
 /// Reads records, none of them longer than it may be.
 pub(super) struct Rows<R> {
     reader: Reader<Tail<Gauged<R>>>,
@@ -19,18 +24,18 @@ pub(super) struct Rows<R> {
 }
 
 impl<R: Read> Rows<R> {
-    pub(super) fn new(body: R, max_item_bytes: usize) -> Self {
+    pub(super) fn new(body: R, delimiter: u8, longest: usize) -> Self {
         let gauge = Gauge::default();
         let reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
+            .delimiter(delimiter)
             .buffer_capacity(BUFFER)
             .from_reader(Tail::new(gauge.over(body)));
         Self {
             reader,
             gauge,
-            // Quotes in a quoted field are doubled.
-            longest: 2 * max_item_bytes + BUFFER,
+            longest,
         }
     }
 

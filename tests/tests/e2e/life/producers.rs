@@ -51,7 +51,11 @@ async fn producers_go_on_after_everything_was_killed(engine: Engine) {
         let answer = answer.expect("an answer");
         let count = |field: &str| answer[field].as_u64().unwrap();
         assert_eq!(count("offset"), u64::from(ITEMS), "{answer}");
-        assert_eq!(count("appended") + count("deduplicated"), u64::from(ITEMS), "{answer}");
+        assert_eq!(
+            count("appended") + count("deduplicated"),
+            u64::from(ITEMS),
+            "{answer}"
+        );
         assert!(count("deduplicated") >= u64::from(ITEMS) / 10, "{answer}");
     }
     let sealed = client.act(&batch, "seal", None).await;
