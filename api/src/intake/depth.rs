@@ -6,8 +6,8 @@ pub(super) const MAX_DEPTH: usize = 128;
 /// True where arrays and objects of a JSON text are nested deeper than that.
 pub(super) fn is_too_deep(json: &str) -> bool {
     // Few items have so many brackets at all, and counting those is quick.
-    let opening = json.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
-    opening > MAX_DEPTH && depth(json) > MAX_DEPTH
+    let opening = memchr::memchr2_iter(b'[', b'{', json.as_bytes());
+    opening.take(MAX_DEPTH + 1).count() > MAX_DEPTH && depth(json) > MAX_DEPTH
 }
 
 fn depth(json: &str) -> usize {
