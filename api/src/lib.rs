@@ -18,6 +18,7 @@
 
 mod actor;
 mod app;
+mod artifacts;
 mod callbacks;
 mod config;
 mod dead_letters;

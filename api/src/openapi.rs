@@ -17,6 +17,12 @@ pub fn openapi() -> OpenApi {
 
 /// Adds what no route says.
 pub(crate) fn complete(document: &mut OpenApi) {
+    // The router's notation for what may contain slashes, which OpenAPI has none for.
+    let paths = std::mem::take(&mut document.paths.paths);
+    let shown = paths
+        .into_iter()
+        .map(|(path, item)| (path.replace("{*", "{"), item));
+    document.paths.paths = shown.collect();
     document.info = InfoBuilder::new()
         .title("Flotilla")
         .version(env!("CARGO_PKG_VERSION"))

@@ -1,11 +1,13 @@
 //! The outputs of items, wherever they are kept, in pages of bounded size.
 
+use flotilla_core::artifact;
 use flotilla_core::item::Item;
 use flotilla_core::outcome::{ItemError, ItemErrorKind, Output};
 use flotilla_core::ports::Objects;
 use flotilla_core::{Batch, Json, Result};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use crate::artifacts::Owner;
 use crate::views::ItemView;
 
 /// Objects that are read at once.
@@ -38,25 +40,25 @@ fn size(item: &Item) -> u64 {
         Some(Output::Stored { bytes, .. }) => *bytes,
         None => 0,
     };
-    item.input.len() as u64 + output
+    item.input.len() as u64 + output + artifact::size(&item.artifacts) as u64
 }
 
-/// Items as clients read them, in the same order.
+/// Items of `owner` as clients read them, in the same order.
 ///
 /// # Errors
 /// Where object storage is needed and does not answer.
-pub(crate) async fn views(objects: &Objects, items: Vec<Item>) -> Result<Vec<ItemView>> {
-    let views = items.into_iter().map(|item| view(objects, item));
+pub(crate) async fn views(objects: &Objects, owner: &Owner, items: Vec<Item>) -> Result<Vec<ItemView>> {
+    let views = items.into_iter().map(|item| view(objects, owner, item));
     stream::iter(views).buffered(READS).try_collect().await
 }
 
-async fn view(objects: &Objects, mut item: Item) -> Result<ItemView> {
+async fn view(objects: &Objects, owner: &Owner, mut item: Item) -> Result<ItemView> {
     let output = match item.output.take() {
         None => Ok(None),
         Some(Output::Inline(json)) => Ok(Some(json)),
         Some(Output::Stored { key, .. }) => fetch(objects, &key).await?.map(Some),
     };
-    Ok(ItemView::new(item, output))
+    Ok(ItemView::new(item, owner, output))
 }
 
 /// The output under `key`. One that is not there (any more) is a fault of this item, not of its page.
@@ -92,6 +94,8 @@ mod tests {
                 bytes: stored,
             }),
             error: None,
+            artifacts: Vec::new(),
+            artifacts_left_out: false,
             started_at: None,
             finished_at: None,
             duration_us: None,

@@ -170,6 +170,7 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             duration_us: 0,
             worker: None,
+            artifacts: Vec::new(),
         };
         Told {
             tag: Tag {

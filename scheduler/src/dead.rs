@@ -79,6 +79,7 @@ fn told(tag: Tag, item: ItemMessage, clock: &dyn Clock) -> Told {
         started_at: clock.now(),
         duration_us: 0,
         worker: None,
+        artifacts: Vec::new(),
     };
     Told {
         tag,

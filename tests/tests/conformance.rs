@@ -10,6 +10,8 @@ mod broker_embedded;
 mod objects_local;
 #[path = "conformance/objects_memory.rs"]
 mod objects_memory;
+#[path = "conformance/objects_s3.rs"]
+mod objects_s3;
 #[path = "conformance/progress_embedded.rs"]
 mod progress_embedded;
 #[path = "conformance/progress_redis.rs"]

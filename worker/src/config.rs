@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flotilla_core::artifact;
 use flotilla_core::job_type::JobTypes;
 use flotilla_core::ports::{Broker, Objects, Progress};
 use flotilla_core::shard::DEFAULT_SHARDS;
@@ -21,7 +22,7 @@ pub struct Deps {
     pub broker: Arc<dyn Broker>,
     /// Knows which batches are paused or cancelled.
     pub progress: Arc<dyn Progress>,
-    /// Keeps long outputs.
+    /// Keeps long outputs, and files.
     pub objects: Objects,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
@@ -49,6 +50,8 @@ pub struct Config {
     pub handlers: Registry,
     /// Longer outputs go to object storage, in bytes. Default 32 KiB.
     pub inline_output_bytes: usize,
+    /// The most bytes of files of an item, where its handler's settings do not say it. Default 1 GiB.
+    pub max_artifact_bytes: u64,
     /// How often it says what it does, while that changes. Default: every second.
     pub heartbeat: Duration,
     /// What running items get to finish at a shutdown. Default 30 s.
@@ -76,6 +79,7 @@ impl Default for Config {
             job_types: Arc::new(JobTypes::builtin()),
             handlers: Registry::default(),
             inline_output_bytes: 32 * 1024,
+            max_artifact_bytes: artifact::DEFAULT_MAX_BYTES,
             heartbeat: Duration::from_secs(1),
             drain: Duration::from_secs(30),
             lease_after: Duration::from_secs(600),

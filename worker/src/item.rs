@@ -7,6 +7,8 @@ use flotilla_core::outcome::{ItemError, ItemErrorKind};
 use flotilla_core::{BatchId, ItemIndex, Space};
 use tokio_util::sync::CancellationToken;
 
+use crate::artifacts::Artifacts;
+
 /// One attempt at one item.
 #[derive(Debug, Clone)]
 pub struct ItemContext {
@@ -28,13 +30,19 @@ pub struct ItemContext {
     pub traceparent: Option<String>,
     /// Where something else can complete the item, once the handler has answered that it waits.
     pub callback: Option<String>,
+    pub(crate) artifacts: Artifacts,
     stop: CancellationToken,
 }
 
 impl ItemContext {
-    /// The attempt that `message` asks for.
+    /// The attempt that `message` asks for. It can't keep files: there is nowhere to.
     #[must_use]
     pub fn new(message: &ItemMessage) -> Self {
+        Self::with(message, Artifacts::default())
+    }
+
+    /// The attempt that `message` asks for, with a place for its files.
+    pub(crate) fn with(message: &ItemMessage, artifacts: Artifacts) -> Self {
         Self {
             batch: message.batch,
             index: message.index,
@@ -45,6 +53,7 @@ impl ItemContext {
             timeout: message.timeout,
             traceparent: message.traceparent.clone(),
             callback: message.callback.clone(),
+            artifacts,
             stop: CancellationToken::new(),
         }
     }
@@ -85,6 +94,8 @@ impl ItemContext {
         variables.extend(self.traceparent.clone().map(|value| ("TRACEPARENT", value)));
         let callback = self.callback.clone();
         variables.extend(callback.map(|value| ("FLOTILLA_CALLBACK_URL", value)));
+        let prefix = self.artifacts_prefix();
+        variables.extend(prefix.map(|value| ("FLOTILLA_ARTIFACTS_PREFIX", value)));
         variables
     }
 }

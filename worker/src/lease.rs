@@ -123,6 +123,7 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             duration_us: 0,
             traceparent: None,
+            artifacts: Vec::new(),
         }
     }
 

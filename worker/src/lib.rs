@@ -6,8 +6,8 @@
 //! - `intake` takes deliveries, as many as the prefetch allows, and starts them when there is a slot. What must not start
 //!   is given back: `steering` knows which batches are paused or cancelled. What workers may have been lost with is
 //!   reported as that, comes again over an isolation queue, and runs alone;
-//! - `runner` makes one task of an item: [`attempt()`] keeps the handler within its time, long outputs go to object
-//!   storage, `lease` settles the deliveries of items that take long;
+//! - `runner` makes one task of an item: [`attempt()`] keeps the handler within its time, long outputs and files go to
+//!   object storage, `lease` settles the deliveries of items that take long;
 //! - `report` gathers what became of items, publishes it, and acknowledges the deliveries afterwards. When it can't
 //!   publish, it fills up, runners keep their slots, and nothing more is taken: memory stays bounded;
 //! - `heartbeat` says what runs.
@@ -22,6 +22,7 @@
 //! Handlers are described by job types, or are brought by the program that embeds the worker: see [`Handler`].
 
 mod activity;
+mod artifacts;
 mod attempt;
 mod backoff;
 mod config;
@@ -38,6 +39,7 @@ mod runner;
 mod steering;
 mod ticket;
 
+pub use artifacts::NewArtifact;
 pub use attempt::attempt;
 pub use config::{Config, Deps};
 pub use handlers::Handler;
@@ -52,6 +54,7 @@ use flotilla_core::{Error, Shutdown, Tasks};
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::Activity;
+use crate::artifacts::Exports;
 use crate::flight_recorder::FlightRecorder;
 use crate::heartbeat::Heartbeat;
 use crate::intake::{Ended, Intake};
@@ -90,11 +93,13 @@ pub async fn run(deps: Deps, config: Config, shutdown: Shutdown) -> Result<(), E
     let helm = Helm::new(deps.progress);
     companions.spawn("events", Arc::clone(&helm).listen(over.clone()));
     companions.spawn("steering", Arc::clone(&helm).refresh(over.clone()));
+    let exports = Exports::new(deps.objects.clone(), deps.id.clone(), config.max_artifact_bytes);
     let (reporter, finished) = Reporter::new(deps.broker, deps.id, config.shards);
     tasks.spawn("reporter", reporter.run(shutdown.clone()));
     let runner = Arc::new(Runner {
         registry: registry.clone(),
         objects: deps.objects,
+        exports: Arc::new(exports),
         clock: deps.clock,
         trace: deps.trace,
         inline_output_bytes: config.inline_output_bytes,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use flotilla_core::artifact::Artifact;
 use flotilla_core::message::{ItemMessage, ItemReport, Verdict};
 use flotilla_core::outcome::Output;
 use flotilla_core::ports::Objects;
@@ -15,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{Instrument, Level, Span};
 
 use crate::activity::{Activity, Held};
+use crate::artifacts::{Artifacts, Exports, collect};
 use crate::attempt::attempt;
 use crate::backoff::Backoff;
 use crate::flight_recorder::FlightRecorder;
@@ -33,6 +35,7 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct Runner {
     pub(crate) registry: Registry,
     pub(crate) objects: Objects,
+    pub(crate) exports: Arc<Exports>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) trace: Arc<dyn Propagator>,
     pub(crate) inline_output_bytes: usize,
@@ -126,6 +129,7 @@ impl Runner {
             started_at: self.clock.now(),
             duration_us: 0,
             traceparent: message.traceparent,
+            artifacts: Vec::new(),
         };
         self.report(report, Some(ticket), held).await
     }
@@ -151,13 +155,13 @@ impl Runner {
             aboard,
             ..
         } = taken;
-        let item = ItemContext::new(&message);
+        let item = ItemContext::with(&message, Artifacts::of(Arc::clone(&self.exports)));
         let began = Began {
             at: self.clock.now(),
             clock: Instant::now(),
         };
         let mut lease = Lease::new(self.terms, ticket, self.finished.clone());
-        let (verdict, duration) = {
+        let worked = {
             let renewal = |verdict| began.report(&item, verdict, began.clock.elapsed());
             tokio::select! {
                 biased;
@@ -166,22 +170,17 @@ impl Runner {
             }
         };
         crash::point("worker.handled");
-        let report = began.report(&item, verdict, duration);
+        let mut report = began.report(&item, worked.verdict, worked.duration);
+        report.artifacts = worked.artifacts;
         // Fails only where the reporter is gone: then somebody else has to do it again.
         if let Err(ticket) = self.report(report, lease.end(), held).await {
             Ticket::release_all(vec![ticket]).await;
         }
     }
 
-    /// What became of the item, and how long its handler took. Where the worker stops at once it is given back: that is
+    /// What became of the item. Where the worker stops at once it is given back: that is
     /// not the fault of the item.
-    async fn work(
-        &self,
-        item: &ItemContext,
-        input: &Json,
-        mut aboard: Aboard,
-        began: &Began,
-    ) -> (Verdict, Duration) {
+    async fn work(&self, item: &ItemContext, input: &Json, mut aboard: Aboard, began: &Began) -> Worked {
         let verdict = match self.registry.get(&item.job_type) {
             Ok(handler) => {
                 let _runs = self.activity.run(began.doing(item));
@@ -207,7 +206,16 @@ impl Runner {
             }
             verdict => verdict,
         };
-        (verdict.unwrap_or(Verdict::Released), duration)
+        let kept = match verdict {
+            Some(verdict) => collect(item, verdict, self.shutdown()).await,
+            None => None,
+        };
+        let (verdict, artifacts) = kept.unwrap_or((Verdict::Released, Vec::new()));
+        Worked {
+            verdict,
+            artifacts,
+            duration,
+        }
     }
 
     /// Puts a long output away, however long the storage is down: it is the handler's work, and a worker that can't
@@ -243,6 +251,13 @@ impl Runner {
     }
 }
 
+/// What came of an attempt, and how long its handler took.
+struct Worked {
+    verdict: Verdict,
+    artifacts: Vec<Artifact>,
+    duration: Duration,
+}
+
 /// When an attempt began.
 struct Began {
     at: Timestamp,
@@ -259,6 +274,7 @@ impl Began {
             started_at: self.at,
             duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
             traceparent: item.traceparent.clone(),
+            artifacts: Vec::new(),
         }
     }
 

@@ -1,12 +1,15 @@
 //! What a caller says about an item. Pure.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
 use flotilla_core::Json;
+use flotilla_core::artifact::{self, MAX_FILES};
 use flotilla_core::message::Waiting;
 use flotilla_core::outcome::{ItemError, ItemErrorKind};
 use flotilla_core::retry::MAX_RETRY_AFTER;
+use serde::Deserialize;
 
 use crate::fields::Fields;
 use crate::intake::checks::invalid;
@@ -16,7 +19,12 @@ use crate::problem::{Kind, Problem};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Call {
     /// It is done.
-    Succeeded(Json),
+    Succeeded {
+        /// The answer.
+        output: Json,
+        /// Files that are in object storage.
+        artifacts: Vec<Claimed>,
+    },
     /// This attempt failed.
     Failed {
         /// Why.
@@ -28,6 +36,19 @@ pub(crate) enum Call {
     },
     /// It goes on, and needs more time.
     Running(Waiting),
+}
+
+/// A file that a caller says there is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Claimed {
+    /// What it is called.
+    pub(crate) name: String,
+    /// Where it is in object storage.
+    pub(crate) key: String,
+    /// What it is; by its name, where that is not said.
+    #[serde(default)]
+    pub(crate) media_type: Option<String>,
 }
 
 const STATUS: &str = "\"succeeded\", \"failed\" or \"running\"";
@@ -46,6 +67,7 @@ impl Call {
             &[
                 "status",
                 "output",
+                "artifacts",
                 "error",
                 "permanent",
                 "retry_after_s",
@@ -57,9 +79,16 @@ impl Call {
         let status: Option<String> = fields.get("status", STATUS)?;
         match status.as_deref() {
             Some("succeeded") => {
-                fields.only(&["status", "output"])?;
+                fields.only(&["status", "output", "artifacts"])?;
                 let output = fields.checked("output", |value| Ok(value.clone()))?;
-                Ok(Self::Succeeded(output.unwrap_or_else(Json::null)))
+                let expected = "a list of objects with `name` and `key`";
+                let artifacts: Option<Vec<Claimed>> = fields.get("artifacts", expected)?;
+                let artifacts = artifacts.unwrap_or_default();
+                check_artifacts(&artifacts)?;
+                Ok(Self::Succeeded {
+                    output: output.unwrap_or_else(Json::null),
+                    artifacts,
+                })
             }
             Some("failed") => Self::failed(&fields),
             Some("running") => Self::running(&fields),
@@ -113,6 +142,29 @@ impl Call {
     }
 }
 
+/// Checks what can be known of files without looking.
+fn check_artifacts(artifacts: &[Claimed]) -> Result<(), Problem> {
+    if artifacts.len() > MAX_FILES {
+        return Err(invalid(
+            "artifacts",
+            &format!("may have at most {MAX_FILES} files"),
+        ));
+    }
+    let mut names = BTreeSet::new();
+    for claimed in artifacts {
+        artifact::check_name(&claimed.name).map_err(|error| invalid("artifacts", &error.to_string()))?;
+        if !names.insert(&claimed.name) {
+            let problem = format!("has the name {:?} twice", claimed.name);
+            return Err(invalid("artifacts", &problem));
+        }
+        let media_type = claimed.media_type.as_deref();
+        if media_type.is_some_and(|text| artifact::media_type(text).is_none()) {
+            return Err(invalid("artifacts", "has a `media_type` that is none"));
+        }
+    }
+    Ok(())
+}
+
 fn seconds(fields: &Fields, field: &'static str) -> Result<Option<Duration>, Problem> {
     let expected = "a number of seconds";
     let seconds: Option<f64> = fields.get(field, expected)?;
@@ -141,11 +193,17 @@ mod tests {
         let output = Json::parse(r#"{"a": 1.50}"#).unwrap();
         assert_eq!(
             parse(r#"{"output": {"a": 1.50}, "status": "succeeded"}"#).unwrap(),
-            Call::Succeeded(output)
+            Call::Succeeded {
+                output,
+                artifacts: Vec::new()
+            }
         );
         assert_eq!(
             parse(r#"{"status": "succeeded"}"#).unwrap(),
-            Call::Succeeded(Json::null())
+            Call::Succeeded {
+                output: Json::null(),
+                artifacts: Vec::new()
+            }
         );
         let failed = |permanent, after: Option<u64>| Call::Failed {
             error: ItemError::new(ItemErrorKind::Handler, "no"),
@@ -188,6 +246,22 @@ mod tests {
             (r#"{"status": "succeeded", "error": "no"}"#, "`error` does not go"),
             (r#"{"status": "running", "progress": 101}"#, "from 0 to 100"),
             (r#"{"status": "running", "timeout_s": 0}"#, "over 0"),
+            (
+                r#"{"status": "succeeded", "artifacts": [{"name": "a"}]}"#,
+                "`key`",
+            ),
+            (
+                r#"{"status": "succeeded", "artifacts": [{"name": "../a", "key": "k"}]}"#,
+                "\"..\"",
+            ),
+            (
+                r#"{"status": "succeeded", "artifacts": [{"name": "a", "key": "k"}, {"name": "a", "key": "l"}]}"#,
+                "twice",
+            ),
+            (
+                r#"{"status": "failed", "artifacts": []}"#,
+                "`artifacts` does not go",
+            ),
             (r#"{"status": "failed", "retry_after_s": -1}"#, "seconds"),
             (
                 r#"{"status": "failed", "permanent": true, "retry_after_s": 1}"#,

@@ -1,5 +1,6 @@
 //! What becomes of a call: it is taken where its attempt is under way, and known again where it was taken before.
 
+use flotilla_core::artifact::Artifact;
 use flotilla_core::attempt::Attempt;
 use flotilla_core::item::{Item, ItemState};
 use flotilla_core::job_type::HandlerSpec;
@@ -10,7 +11,8 @@ use flotilla_core::ports::Objects;
 use flotilla_core::{Batch, Json};
 use jiff::Timestamp;
 
-use super::call::{Call, millis};
+use super::artifacts::{are_recorded, measured};
+use super::call::{Call, Claimed, millis};
 use super::token::Token;
 use crate::app::App;
 use crate::intake::writes::repeat;
@@ -51,7 +53,9 @@ pub(crate) async fn complete(
     let place = deps.store.place(token.batch, token.index).await?;
     if place.is_some_and(|(place, lease)| is_open(&place, lease.as_ref(), token, &said, now)) {
         said.keep(&deps.objects).await?;
-        let attempt = said.attempt(token, batch, now);
+        let artifacts = said.artifacts(app, token, batch).await?;
+        // Looking at files takes time, and this is when it is done.
+        let attempt = said.attempt(token, batch, artifacts, deps.clock.now());
         let record = || deps.store.record(vec![attempt.clone()], deps.clock.now());
         let changed = repeat("record a callback", record).await.0?;
         deps.wake.notify_one();
@@ -79,7 +83,11 @@ fn is_open(place: &Place, lease: Option<&Lease>, token: &Token, said: &Said, now
 
 /// A call as the ledger takes it.
 enum Said {
-    Done { output: Output, text: Option<String> },
+    Done {
+        output: Output,
+        text: Option<String>,
+        artifacts: Vec<Claimed>,
+    },
     Failed(Verdict),
     Running(Verdict),
 }
@@ -87,7 +95,7 @@ enum Said {
 impl Said {
     fn new(app: &App, token: &Token, call: Call) -> Self {
         match call {
-            Call::Succeeded(output) if output.len() > app.config.inline_output_bytes => {
+            Call::Succeeded { output, artifacts } if output.len() > app.config.inline_output_bytes => {
                 let Token {
                     space,
                     batch,
@@ -100,11 +108,13 @@ impl Said {
                 Self::Done {
                     output: Output::Stored { key, bytes },
                     text: Some(output.into_string()),
+                    artifacts,
                 }
             }
-            Call::Succeeded(output) => Self::Done {
+            Call::Succeeded { output, artifacts } => Self::Done {
                 output: Output::Inline(output),
                 text: None,
+                artifacts,
             },
             Call::Failed {
                 error,
@@ -124,6 +134,7 @@ impl Said {
         if let Self::Done {
             output: Output::Stored { key, .. },
             text: Some(text),
+            ..
         } = self
         {
             objects.put_called_back(key, text.clone()).await?;
@@ -131,7 +142,17 @@ impl Said {
         Ok(())
     }
 
-    fn attempt(&self, token: &Token, batch: &Batch, now: Timestamp) -> Attempt {
+    /// The files that it says there are, once each of them was looked at.
+    async fn artifacts(&self, app: &App, token: &Token, batch: &Batch) -> Result<Vec<Artifact>, Problem> {
+        match self {
+            Self::Done { artifacts, .. } if !artifacts.is_empty() => {
+                measured(app, token, batch, artifacts).await
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn attempt(&self, token: &Token, batch: &Batch, artifacts: Vec<Artifact>, now: Timestamp) -> Attempt {
         // To the second; an item does not begin before its batch.
         let published = super::published_at(batch.spec.timeout, token.expires_at);
         let started_at = published
@@ -149,6 +170,7 @@ impl Said {
             started_at,
             duration_us: u64::try_from(took).unwrap_or(0),
             worker: None,
+            artifacts,
         }
     }
 
@@ -190,9 +212,12 @@ impl Said {
     /// The state of a settled item, where what was said is what it was settled with.
     fn settled(&self, item: &Item) -> Option<&'static str> {
         match (self, item.state) {
-            (Self::Done { output, .. }, ItemState::Succeeded) if item.output.as_ref() == Some(output) => {
-                Some("succeeded")
-            }
+            (
+                Self::Done {
+                    output, artifacts, ..
+                },
+                ItemState::Succeeded,
+            ) if item.output.as_ref() == Some(output) && are_recorded(artifacts, item) => Some("succeeded"),
             (Self::Failed(Verdict::Fail(error) | Verdict::Retry { error, .. }), ItemState::Failed)
                 if item.error.as_ref() == Some(error) =>
             {
@@ -236,7 +261,7 @@ pub(crate) fn too_long(limit: usize) -> Problem {
 /// Checks the length of an output.
 pub(crate) fn check_length(call: &Call, limit: usize) -> Result<(), Problem> {
     let output = match call {
-        Call::Succeeded(output) => output,
+        Call::Succeeded { output, .. } => output,
         Call::Failed { .. } | Call::Running(_) => &Json::null(),
     };
     if output.len() > limit {

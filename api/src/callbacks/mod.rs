@@ -1,5 +1,6 @@
 //! Items that something else completes: where it calls back to, and what becomes of a call.
 
+mod artifacts;
 mod call;
 mod complete;
 mod token;

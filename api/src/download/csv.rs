@@ -148,10 +148,11 @@ fn no_form(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use flotilla_core::Json;
     use flotilla_core::item::{Item, ItemState};
+    use flotilla_core::{BatchId, Json, Space};
 
     use super::*;
+    use crate::artifacts::Owner;
 
     fn item(input: &str, output: &str) -> ItemView {
         let json = |text: &str| Json::parse(text).unwrap();
@@ -163,11 +164,17 @@ mod tests {
             input: json(input),
             output: None,
             error: None,
+            artifacts: Vec::new(),
+            artifacts_left_out: false,
             started_at: None,
             finished_at: None,
             duration_us: Some(1_500),
         };
-        ItemView::new(item, Ok(Some(json(output))))
+        let owner = Owner {
+            space: Space::default(),
+            batch: BatchId(uuid::Uuid::nil()),
+        };
+        ItemView::new(item, &owner, Ok(Some(json(output))))
     }
 
     fn lines(table: &Table, items: &[ItemView]) -> Vec<String> {

@@ -11,10 +11,11 @@ pub(crate) use skipped::Skipped;
 
 use bytes::Bytes;
 use flotilla_core::item::{Item, ItemFilter};
-use flotilla_core::{Batch, BatchId, Error, ItemIndex, Space};
+use flotilla_core::{Batch, Error, ItemIndex, Space};
 use futures_util::stream::{Stream, try_unfold};
 
 use crate::app::App;
+use crate::artifacts::Owner;
 use crate::intake::writes::repeat;
 use crate::outputs;
 use crate::params::MAX_LIMIT;
@@ -73,8 +74,7 @@ impl Writer {
 /// A file under way.
 pub(crate) struct Download {
     app: App,
-    space: Space,
-    batch: BatchId,
+    owner: Owner,
     page: u32,
     filter: ItemFilter,
     writer: Writer,
@@ -99,8 +99,10 @@ impl Download {
         let begins = filter.after.is_none();
         let mut download = Self {
             app,
-            space,
-            batch: batch.id,
+            owner: Owner {
+                space,
+                batch: batch.id,
+            },
             page,
             filter,
             writer: Writer::Ndjson,
@@ -143,7 +145,7 @@ impl Download {
                 .app
                 .deps
                 .store
-                .batch(&self.space, self.batch)
+                .batch(&self.owner.space, self.owner.batch)
                 .await?
                 .is_none() =>
             {
@@ -161,10 +163,11 @@ impl Download {
     async fn read(&self, after: Option<ItemIndex>) -> Result<(Vec<ItemView>, Option<ItemIndex>), Error> {
         let deps = &self.app.deps;
         let filter = ItemFilter { after, ..self.filter };
-        let read = || deps.store.items(&self.space, self.batch, &filter, self.page);
+        let owner = &self.owner;
+        let read = || deps.store.items(&owner.space, owner.batch, &filter, self.page);
         let mut items: Vec<Item> = repeat("read items", read).await.0?;
         items.truncate(outputs::fitting(&items, self.app.config.page_bytes));
         let last = items.last().map(|item| item.index);
-        Ok((outputs::views(&deps.objects, items).await?, last))
+        Ok((outputs::views(&deps.objects, owner, items).await?, last))
     }
 }

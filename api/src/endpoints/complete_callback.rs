@@ -13,6 +13,8 @@ use crate::views::CallAnswer;
 
 /// What a body may have besides an output.
 const ENVELOPE_BYTES: usize = 64 << 10;
+/// What a list of as many files as there may be takes, with names and keys as long as they may be.
+const ARTIFACTS_BYTES: usize = 4 << 20;
 
 /// What became of an item.
 #[derive(ToSchema)]
@@ -24,6 +26,9 @@ pub(crate) struct CallbackBody {
     /// With `succeeded`: the answer. As long as the answer of a handler of this job type.
     #[schema(value_type = Option<Value>)]
     output: Option<()>,
+    /// With `succeeded`: files that are in object storage, below the prefix that came with the item.
+    #[schema(required = false)]
+    artifacts: Vec<CallbackArtifact>,
     /// With `failed`: why.
     error: Option<String>,
     /// With `failed`: no other attempt would succeed.
@@ -41,6 +46,19 @@ pub(crate) struct CallbackBody {
     /// the batch.
     #[schema(exclusive_minimum = 0)]
     timeout_s: Option<f64>,
+}
+
+/// A file in object storage.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body, which is read field by field")]
+pub(crate) struct CallbackArtifact {
+    /// What it is called among the files of the item. Slashes mean folders.
+    #[schema(example = "render.png")]
+    name: String,
+    /// Where it is.
+    key: String,
+    /// What it is. By its name, where that is not said.
+    media_type: Option<String>,
 }
 
 /// Completes an item that waits, or gives it more time. The URL comes with the item, as `callback` in its message; its
@@ -78,9 +96,11 @@ pub(crate) async fn complete_callback(
     let batch = callbacks::batch_of(&app, &token).await?;
     let limit = callbacks::max_output_bytes(&app, &batch);
     let (parts, body) = request.into_parts();
-    let body = read_body(body, limit.saturating_add(ENVELOPE_BYTES), |_| {
-        callbacks::too_long(limit)
-    })
+    let body = read_body(
+        body,
+        limit.saturating_add(ENVELOPE_BYTES + ARTIFACTS_BYTES),
+        |_| callbacks::too_long(limit),
+    )
     .await?;
     let call = Call::parse(&parts.headers, &body)?;
     callbacks::check_length(&call, limit)?;

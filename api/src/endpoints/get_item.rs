@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 
 use crate::app::App;
+use crate::artifacts::Owner;
 use crate::outputs;
 use crate::problem::{Kind, Problem, ProblemDocument};
 use crate::space::{Caller, SpaceParam};
@@ -44,7 +45,11 @@ pub(crate) async fn get_item(
     let (store, index) = (&app.deps.store, item.index);
     let place = store.place(batch.id, index).await?;
     let tried = store.tried(&caller.space, batch.id, index).await?;
-    let mut views = outputs::views(&app.deps.objects, vec![item]).await?;
+    let owner = Owner {
+        space: caller.space,
+        batch: batch.id,
+    };
+    let mut views = outputs::views(&app.deps.objects, &owner, vec![item]).await?;
     let view = views
         .pop()
         .ok_or_else(|| Problem::internal("an item got lost on its way to a client"))?;

@@ -6,6 +6,7 @@ use flotilla_core::item::ItemFilter;
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::artifacts::Owner;
 use crate::outputs;
 use crate::params::{self, Params};
 use crate::problem::{Problem, ProblemDocument};
@@ -69,6 +70,10 @@ pub(crate) async fn list_items(
     items.truncate(outputs::fitting(&items, app.config.page_bytes));
     let more = found > items.len();
     let next_cursor = items.last().filter(|_| more).map(|item| item.index.to_string());
-    let items = outputs::views(&app.deps.objects, items).await?;
+    let owner = Owner {
+        space: caller.space,
+        batch: batch.id,
+    };
+    let items = outputs::views(&app.deps.objects, &owner, items).await?;
     Ok(Json(ItemPage { items, next_cursor }))
 }

@@ -15,6 +15,7 @@ pub(crate) mod delete_batch;
 pub(crate) mod discard_dead_letters;
 pub(crate) mod download_batch;
 pub(crate) mod download_skipped;
+pub(crate) mod get_artifact;
 pub(crate) mod get_batch;
 pub(crate) mod get_dead_letter;
 pub(crate) mod get_item;

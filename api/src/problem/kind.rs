@@ -48,6 +48,7 @@ kinds! {
     UnknownRoute NOT_FOUND "unknown-route" "There is nothing at this path";
     UnknownBatch NOT_FOUND "unknown-batch" "There is no such batch";
     UnknownItem NOT_FOUND "unknown-item" "There is no such item";
+    UnknownArtifact NOT_FOUND "unknown-artifact" "There is no such file";
     UnknownDeadLetter NOT_FOUND "unknown-dead-letter" "There is no such dead letter";
     UnknownCallback NOT_FOUND "unknown-callback" "There is no such callback";
     NoResultYet NOT_FOUND "no-result-yet" "The batch has no result yet";
@@ -62,6 +63,7 @@ kinds! {
     OutputTooLarge PAYLOAD_TOO_LARGE "output-too-large" "The output of an item is too large";
     DamagedBody BAD_REQUEST "damaged-body" "The body can't be unpacked";
     UploadTooLarge PAYLOAD_TOO_LARGE "upload-too-large" "The body is too large";
+    RangeNotSatisfiable RANGE_NOT_SATISFIABLE "range-not-satisfiable" "The file has no such bytes";
     IdempotencyKeyReused UNPROCESSABLE_ENTITY "idempotency-key-reused" "The Idempotency-Key belongs to another request";
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "This content type is not accepted";
     UnsupportedEncoding UNSUPPORTED_MEDIA_TYPE "unsupported-encoding" "This content encoding is not accepted";

@@ -70,6 +70,7 @@ fn lost_with_its_process((batch, index, attempt): (BatchId, ItemIndex, u16), now
         started_at: now,
         duration_us: 0,
         worker: None,
+        artifacts: Vec::new(),
     }
 }
 

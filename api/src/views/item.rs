@@ -1,13 +1,16 @@
 //! An item.
 
-use flotilla_core::Json;
+use flotilla_core::artifact::Artifact;
 use flotilla_core::attempt::Tried;
 use flotilla_core::item::Item;
 use flotilla_core::outcome::ItemError;
 use flotilla_core::place::{Lease, Place};
+use flotilla_core::{ItemIndex, Json};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::artifacts::Owner;
 
 /// An item and what became of it.
 #[derive(Serialize, ToSchema)]
@@ -28,6 +31,14 @@ pub(crate) struct ItemView {
     /// What its handler answered.
     #[schema(value_type = Value)]
     output: Option<Json>,
+    /// Files that came of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    artifacts: Vec<ArtifactView>,
+    /// True where there are too many files for a list: read the item alone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    artifacts_left_out: bool,
     /// Why it failed.
     error: Option<ErrorView>,
     /// When its last attempt began.
@@ -38,6 +49,22 @@ pub(crate) struct ItemView {
     finished_at: Option<Timestamp>,
     /// How long its last attempt took, in milliseconds.
     duration_ms: Option<f64>,
+}
+
+/// A file that came of an item.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Artifact)]
+pub(crate) struct ArtifactView {
+    /// Its name. Slashes mean folders.
+    name: String,
+    /// Its length.
+    bytes: u64,
+    /// What it is.
+    media_type: String,
+    /// Its SHA-256, in hexadecimal.
+    sha256: String,
+    /// Where it is downloaded, from the root of this API.
+    url: String,
 }
 
 /// Where an item stands.
@@ -147,8 +174,8 @@ impl From<Tried> for TriedView {
 }
 
 impl ItemView {
-    /// `item`, with the output itself wherever it was kept.
-    pub(crate) fn new(item: Item, output: Result<Option<Json>, ItemError>) -> Self {
+    /// `item` of `owner`, with the output itself wherever it was kept.
+    pub(crate) fn new(item: Item, owner: &Owner, output: Result<Option<Json>, ItemError>) -> Self {
         let (output, lost) = match output {
             Ok(output) => (output, None),
             Err(error) => (None, Some(error)),
@@ -160,10 +187,28 @@ impl ItemView {
             attempts: item.attempts,
             input: item.input,
             output,
+            artifacts: item
+                .artifacts
+                .into_iter()
+                .map(|artifact| ArtifactView::new(artifact, owner, item.index))
+                .collect(),
+            artifacts_left_out: item.artifacts_left_out,
             error: item.error.or(lost).map(ErrorView::from),
             started_at: item.started_at,
             finished_at: item.finished_at,
             duration_ms: item.duration_us.map(millis),
+        }
+    }
+}
+
+impl ArtifactView {
+    fn new(artifact: Artifact, owner: &Owner, index: ItemIndex) -> Self {
+        Self {
+            url: owner.url(index, &artifact.name),
+            name: artifact.name,
+            bytes: artifact.bytes,
+            media_type: artifact.media_type,
+            sha256: artifact.sha256,
         }
     }
 }

@@ -60,7 +60,8 @@ async fn no_path_shows_or_changes_another_space() {
         let path = path
             .replace("{id}", &id)
             .replace("{batch}", &id)
-            .replace("{index}", "0");
+            .replace("{index}", "0")
+            .replace("{name}", "a");
         for method in methods.as_object().unwrap().keys() {
             let method = method.to_uppercase();
             for query in ["", "?space=b"] {
@@ -80,10 +81,15 @@ async fn no_path_shows_or_changes_another_space() {
         if !path.contains("{id}") && !path.contains("{batch}") || methods["get"].is_null() {
             continue;
         }
+        // The item has no files: `artifacts` has its own test.
+        if path.contains("{name}") {
+            continue;
+        }
         let path = path
             .replace("{id}", &id)
             .replace("{batch}", &id)
-            .replace("{index}", "0");
+            .replace("{index}", "0")
+            .replace("{name}", "a");
         assert_eq!(api.get(&format!("{path}?space=a")).await.status, 200, "{path}");
     }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::Artifact;
 use crate::ids::{BatchId, ItemIndex, WorkerId};
 use crate::message::Verdict;
 use crate::outcome::ItemError;
@@ -24,6 +25,8 @@ pub struct Attempt {
     pub duration_us: u64,
     /// Who ran it; none where nobody did.
     pub worker: Option<WorkerId>,
+    /// Files that came of it, where it is done.
+    pub artifacts: Vec<Artifact>,
 }
 
 /// An attempt that failed and was followed by another: kept so that a person can see what an item went through.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::Artifact;
 use crate::batch::UnknownState;
 use crate::ids::ItemIndex;
 use crate::json::Json;
@@ -108,6 +109,11 @@ pub struct Item {
     pub input: Json,
     /// What its handler answered.
     pub output: Option<Output>,
+    /// Files that came of it.
+    pub artifacts: Vec<Artifact>,
+    /// True where they are left out, because there are [too many](crate::artifact::MAX_LISTED_BYTES) for a page: an item
+    /// that is read alone has all of them.
+    pub artifacts_left_out: bool,
     /// Why it failed, or why its last attempt did.
     pub error: Option<ItemError>,
     /// When its last attempt began.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::artifact;
 use crate::ids::Pool;
 use crate::limits::{Ceiling, Ceilings, Scope};
 use crate::retry::Backoff;
@@ -113,6 +114,13 @@ pub struct ExecSpec {
     /// Where `mode` is `lines`: a line is an object that says which item and attempt it is, with the item in its `input`.
     #[serde(default)]
     pub envelope: bool,
+    /// Gives each attempt a folder, and keeps the files that are in it after a success: `FLOTILLA_ARTIFACTS`, or
+    /// `artifacts` in the envelope.
+    #[serde(default)]
+    pub artifacts: bool,
+    /// More bytes of files fail the item. In configuration as in `"512MiB"`. Default 1 GiB.
+    #[serde(default, with = "optional_byte_size", skip_serializing_if = "Option::is_none")]
+    pub max_artifact_bytes: Option<u64>,
 }
 
 /// How a command meets its items.
@@ -130,14 +138,17 @@ pub enum ExecMode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpSpec {
-    /// Where the item is posted to. 2xx with a JSON body is its output.
+    /// Where the item is posted to. 2xx with a JSON body is its output, and any other body a file.
     pub url: String,
     /// Headers to send along.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// A longer response fails the item, in bytes. Default 1 MiB.
+    /// A longer response fails the item, in bytes, where it is no file. Default 1 MiB.
     #[serde(default = "one_mebibyte")]
     pub max_response_bytes: u64,
+    /// A longer response that is a file fails the item, in bytes. In configuration as in `"512MiB"`. Default 1 GiB.
+    #[serde(default, with = "optional_byte_size", skip_serializing_if = "Option::is_none")]
+    pub max_artifact_bytes: Option<u64>,
 }
 
 impl JobTypes {
@@ -267,6 +278,7 @@ impl JobType {
         }
         match &self.handler {
             HandlerSpec::Exec(exec) => exec.validate(),
+            HandlerSpec::Http(http) if !is_artifact_limit(http.max_artifact_bytes) => Err(artifact_limit()),
             HandlerSpec::Http(http)
                 if !(http.url.starts_with("http://") || http.url.starts_with("https://")) =>
             {
@@ -295,6 +307,8 @@ impl ExecSpec {
             waiting_exit_code: None,
             memory: None,
             envelope: false,
+            artifacts: false,
+            max_artifact_bytes: None,
         }
     }
 
@@ -302,6 +316,14 @@ impl ExecSpec {
         self.validate_exits()?;
         if self.memory.is_some_and(|memory| memory < MIN_MEMORY) {
             return Err("handler.memory must be at least 1MiB".into());
+        }
+        if !is_artifact_limit(self.max_artifact_bytes) {
+            return Err(artifact_limit());
+        }
+        if self.artifacts && self.mode == ExecMode::Lines && !self.envelope {
+            return Err(
+                "handler.artifacts needs envelope = true where mode = \"lines\": the folder is in it".into(),
+            );
         }
         if self.envelope && self.mode != ExecMode::Lines {
             return Err(
@@ -350,8 +372,18 @@ impl HttpSpec {
             url,
             headers: BTreeMap::new(),
             max_response_bytes: one_mebibyte(),
+            max_artifact_bytes: None,
         }
     }
+}
+
+fn is_artifact_limit(bytes: Option<u64>) -> bool {
+    bytes.is_none_or(|bytes| (1..=artifact::LARGEST_MAX_BYTES).contains(&bytes))
+}
+
+fn artifact_limit() -> String {
+    let most = optional_byte_size::text(artifact::LARGEST_MAX_BYTES);
+    format!("handler.max_artifact_bytes must be at least 1 and at most {most}")
 }
 
 /// A rate that makes sense: over 0, and a number.
@@ -583,6 +615,12 @@ mod tests {
         assert!(lines.contains("a line says"), "{lines}");
         assert!(refused(|spec| spec.memory = Some(1)).contains("1MiB"));
         assert!(refused(|spec| spec.envelope = true).contains("lines"));
+        let folder = refused(|spec| {
+            spec.mode = ExecMode::Lines;
+            spec.artifacts = true;
+        });
+        assert!(folder.contains("envelope = true"), "{folder}");
+        assert!(refused(|spec| spec.max_artifact_bytes = Some(0)).contains("at most 48GiB"));
     }
 
     #[test]

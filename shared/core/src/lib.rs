@@ -11,6 +11,7 @@
 //! [`ports::store::Ledger`], which moves the batch's [`tally::Tally`]; when that is full, a [`result::BatchResult`]
 //! exists in the same transaction.
 
+pub mod artifact;
 pub mod attempt;
 pub mod audit;
 pub mod batch;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::Artifact;
 use crate::attempt::Attempt;
 use crate::ids::{BatchId, InvalidName, ItemIndex, Pool, Space, WorkerId};
 use crate::json::Json;
@@ -333,6 +334,9 @@ pub struct ItemReport {
     /// W3C trace context of the attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// Files that came of it, where it is done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
 }
 
 /// How an attempt went, decided where it is understood: by the handler, or by the worker around it.
@@ -403,6 +407,7 @@ impl ItemReport {
             started_at: self.started_at,
             duration_us: self.duration_us,
             worker: Some(worker),
+            artifacts: self.artifacts,
         }
     }
 }
@@ -537,6 +542,7 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             duration_us: 1_500,
             traceparent: None,
+            artifacts: Vec::new(),
         };
         let report = Report::of_items(
             WorkerId("w-1".into()),
@@ -583,5 +589,39 @@ mod tests {
             "malformed message: a report of worker w-1 about 1 items b:7 has contract version 2, and this program speaks 1"
         );
         assert!(Report::decode(b"rubbish").is_err());
+    }
+    /// Old and new processes understand each other: without files nothing is new, and what is unknown is ignored.
+    #[test]
+    fn files_travel_with_the_report_of_an_item() {
+        let mut report = ItemReport {
+            batch: BatchId(uuid::Uuid::from_u128(7)),
+            index: 1,
+            attempt: 1,
+            verdict: Verdict::Done(Output::Inline(Json::null())),
+            started_at: Timestamp::UNIX_EPOCH,
+            duration_us: 1,
+            traceparent: None,
+            artifacts: Vec::new(),
+        };
+        let plain = serde_json::to_string(&report).unwrap();
+        assert!(!plain.contains("artifacts"), "{plain}");
+        assert_eq!(serde_json::from_str::<ItemReport>(&plain).unwrap(), report);
+        report.artifacts.push(Artifact {
+            name: "a/b.png".into(),
+            key: "exports/default/7/1/x/a/b.png".into(),
+            bytes: 5,
+            media_type: "image/png".into(),
+            sha256: "00ff".into(),
+        });
+        let full = serde_json::to_string(&report).unwrap();
+        assert!(
+            full.ends_with(
+                r#","artifacts":[{"name":"a/b.png","key":"exports/default/7/1/x/a/b.png","bytes":5,"media_type":"image/png","sha256":"00ff"}]}"#
+            ),
+            "{full}"
+        );
+        assert_eq!(serde_json::from_str::<ItemReport>(&full).unwrap(), report);
+        let attempt = report.clone().into_attempt(WorkerId("w-1".into()));
+        assert_eq!(attempt.artifacts, report.artifacts);
     }
 }

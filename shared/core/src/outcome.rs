@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::Artifact;
 use crate::fingerprint::fingerprint;
 use crate::ids::{BatchId, ItemIndex, WorkerId};
 use crate::item::ItemState;
@@ -143,6 +144,8 @@ pub struct Outcome {
     pub duration_us: u64,
     /// Who ran it; nobody, where the outcome was decided without running it.
     pub worker: Option<WorkerId>,
+    /// Files that came of it; none, unless it succeeded.
+    pub artifacts: Vec<Artifact>,
 }
 
 #[cfg(test)]

@@ -150,6 +150,7 @@ impl Place {
             duration_us: 0,
             // Nobody has told how long it took: that is in no statistics.
             worker: None,
+            artifacts: Vec::new(),
         }
     }
 
@@ -281,6 +282,11 @@ impl Place {
 
     fn settle(&mut self, attempt: Attempt, ending: Ending) -> Effect {
         self.at = Whereabouts::Settled;
+        // Other programs report as well: what failed has nothing to show.
+        let artifacts = match ending {
+            Ending::Succeeded(_) => attempt.artifacts,
+            Ending::Failed(_) | Ending::Cancelled => Vec::new(),
+        };
         Effect::Settled(Outcome {
             batch: attempt.batch,
             index: attempt.index,
@@ -289,6 +295,7 @@ impl Place {
             started_at: attempt.started_at,
             duration_us: attempt.duration_us,
             worker: attempt.worker,
+            artifacts,
         })
     }
 }

@@ -342,6 +342,7 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             duration_us: u64::from(kind) * 100,
             worker: (kind % 4 != 1).then(|| WorkerId("w".into())),
+            artifacts: Vec::new(),
         }
     }
 

@@ -179,6 +179,7 @@ async fn a_removed_batch_leaves_no_row() {
         started_at: now,
         duration_us: 1,
         worker: None,
+        artifacts: Vec::new(),
     });
     store.record(told.collect(), now).await.unwrap();
     let space = Space::default();

@@ -4,6 +4,8 @@
 //!
 //! [`Objects`]: flotilla_core::ports::Objects
 
+mod artifacts;
+
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use flotilla_core::ports::Objects;
 use flotilla_core::{BatchId, Ids, Space, SystemClock};
 use futures_util::future::try_join_all;
 use object_store::ObjectStore;
+
+pub use artifacts::*;
 
 /// An empty object storage.
 pub struct Fixture {
@@ -201,6 +205,13 @@ macro_rules! objects_suite {
             writing_again_changes_nothing,
             removing_a_batch_removes_only_that_batch,
             concurrent_calls_do_not_disturb_each_other,
+            a_file_reads_back_exactly,
+            a_part_of_a_file_is_read_alone,
+            every_name_can_be_kept,
+            what_is_not_finished_is_not_there,
+            every_run_has_keys_of_its_own,
+            files_go_with_their_batch,
+            a_file_comes_in_pieces,
         }
     };
 }

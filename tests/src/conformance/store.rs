@@ -7,6 +7,7 @@
 
 pub mod aborts;
 pub mod active;
+pub mod artifacts;
 pub mod claims;
 pub mod commands;
 pub mod consistency;
@@ -50,6 +51,10 @@ macro_rules! store_suite {
                 an_unknown_batch_is_a_conflict,
                 an_empty_batch_completes_at_once,
                 odd_inputs_survive,
+            }
+            artifacts {
+                files_are_recorded_with_the_outcome,
+                long_lists_are_read_alone,
             }
             opening {
                 opening_again_answers_the_same_batch,

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::shell::Script;
 use super::template::Template;
-use super::{Handler, failed, verdict};
+use super::{Handler, artifacts_folder, failed, verdict};
 use crate::item::ItemContext;
 use crate::process::{self, Exits, Group, Pipes, Program, Tail, TooLong, feed, read_bounded};
 
@@ -28,6 +28,8 @@ pub struct Exec {
     args: Args,
     max_output: u64,
     exits: Exits,
+    /// Whether it has a folder for files, and how many bytes they may have.
+    artifacts: Option<Option<u64>>,
 }
 
 #[derive(Debug)]
@@ -59,12 +61,18 @@ impl Exec {
             args,
             max_output: spec.max_output_bytes,
             exits: Exits::new(spec),
+            artifacts: spec.artifacts.then_some(spec.max_artifact_bytes),
         })
     }
 
     async fn run(&self, item: &ItemContext, input: &Json) -> Result<Json, Verdict> {
         let args = self.args.render(input).map_err(failed)?;
-        let spawned = self.program.spawn(args, item.variables()).await;
+        let mut variables = item.variables();
+        if let Some(max) = self.artifacts {
+            let folder = artifacts_folder(item, max).await.map_err(failed)?;
+            variables.push(("FLOTILLA_ARTIFACTS", folder));
+        }
+        let spawned = self.program.spawn(args, variables).await;
         let (mut group, pipes) = spawned.map_err(failed)?;
         let ended = tokio::select! {
             biased;

@@ -16,7 +16,7 @@ use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 
 use super::lines_protocol::{answer, question};
-use super::{Handler, failed, verdict};
+use super::{Handler, artifacts_folder, failed, verdict};
 use crate::item::ItemContext;
 use crate::process::{self, Exits, Group, LineEnd, Program, Tail, read_line};
 
@@ -32,6 +32,8 @@ pub struct ExecLines {
     max_output: u64,
     exits: Exits,
     envelope: bool,
+    /// Whether an item has a folder for files, and how many bytes they may have.
+    artifacts: Option<Option<u64>>,
     idle: Mutex<Vec<Process>>,
 }
 
@@ -61,13 +63,18 @@ impl ExecLines {
             max_output: spec.max_output_bytes,
             exits: Exits::new(spec),
             envelope: spec.envelope,
+            artifacts: spec.artifacts.then_some(spec.max_artifact_bytes),
             idle: Mutex::default(),
         })
     }
 
     async fn run(&self, item: &ItemContext, input: &Json) -> Result<Json, Verdict> {
+        let folder = match self.artifacts {
+            Some(max) => Some(artifacts_folder(item, max).await.map_err(failed)?),
+            None => None,
+        };
         let mut process = self.take().await.map_err(failed)?;
-        let question = question(item, input, self.envelope);
+        let question = question(item, input, self.envelope, folder);
         let turn = tokio::select! {
             biased;
             turn = process.turn(&question, self.max_output) => turn,

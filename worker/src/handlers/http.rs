@@ -11,7 +11,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 
 use super::retry_after::retry_after;
-use super::{Handler, failed, verdict};
+use super::{Handler, failed, http_body, verdict};
 use crate::item::ItemContext;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,7 +20,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Characters of a refusal's body that are shown.
 const SHOWN: usize = 200;
 
-/// Posts each item as JSON. 2xx with a JSON body is its output; 202 promises a callback where there can be one. What
+/// Posts each item as JSON. 2xx with a JSON body is its output, with any other body a file of the item; 202 promises a callback where there can be one. What
 /// servers say when they are busy or broken is tried again, everything else fails the item.
 ///
 /// Redirects are not followed, because a POST that is redirected becomes a GET without its body. Proxies in the
@@ -33,6 +33,7 @@ pub struct Http {
     shown: String,
     headers: HeaderMap,
     max_response: u64,
+    max_artifact: Option<u64>,
 }
 
 impl Http {
@@ -62,6 +63,7 @@ impl Http {
             url,
             headers: headers(spec)?,
             max_response: spec.max_response_bytes,
+            max_artifact: spec.max_artifact_bytes,
         })
     }
 
@@ -80,8 +82,7 @@ impl Http {
             let _ = self.body(response).await;
             Err(Verdict::Waiting(Waiting::default()))
         } else if status.is_success() {
-            let body = self.body(response).await.map_err(failed)?;
-            read_output(status, body).map_err(failed)
+            self.output(item, response).await.map_err(failed)
         } else {
             let after = retry_after(response.headers(), SystemClock.now());
             let error = self.refusal(response).await;
@@ -92,6 +93,60 @@ impl Http {
                 Verdict::Fail(error)
             })
         }
+    }
+
+    /// What the body of a success amounts to. What says that it is JSON has to be; what says nothing that can be relied
+    /// on is JSON where it can be read as that; everything else is a file.
+    async fn output(&self, item: &ItemContext, mut response: Response) -> Result<Json, ItemError> {
+        let status = response.status();
+        let kind = http_body::Kind::of(response.headers());
+        if kind == http_body::Kind::Json {
+            let body = self.body(response).await?;
+            return read_output(status, body);
+        }
+        let mut held = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
+            held.extend_from_slice(&chunk);
+            let may_be_output = match kind {
+                http_body::Kind::Unclear => {
+                    held.len() as u64 <= self.max_response && http_body::may_be_json(&held)
+                }
+                _ => http_body::is_blank(&held) && held.len() as u64 <= self.max_response,
+            };
+            if !may_be_output {
+                return self.file(item, response, &held).await;
+            }
+        }
+        if http_body::is_blank(&held) {
+            return Ok(Json::null());
+        }
+        let parsed = std::str::from_utf8(&held)
+            .ok()
+            .and_then(|text| Json::parse(text).ok());
+        match parsed {
+            Some(output) if kind == http_body::Kind::Unclear => Ok(output),
+            _ => self.file(item, response, &held).await,
+        }
+    }
+
+    /// Keeps a response of which `held` was read as a file of the item.
+    async fn file(&self, item: &ItemContext, mut response: Response, held: &[u8]) -> Result<Json, ItemError> {
+        item.limit_artifacts(self.max_artifact);
+        let (name, media_type) = http_body::described(response.headers());
+        let mut file = item.create_artifact(&name, Some(&media_type))?;
+        file.write(held).await?;
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => file.write(&chunk).await?,
+                Ok(None) => break,
+                Err(error) => {
+                    file.abort().await;
+                    return Err(self.unreachable(error));
+                }
+            }
+        }
+        let artifact = file.finish().await?;
+        http_body::output(&artifact)
     }
 
     /// The whole body, as long as it is not too long.
@@ -188,6 +243,7 @@ fn identity(item: &ItemContext) -> HeaderMap {
         ("x-flotilla-attempt", Some(item.attempt.to_string())),
         ("x-flotilla-max-attempts", Some(item.max_attempts.to_string())),
         ("x-flotilla-callback", item.callback.clone()),
+        ("x-flotilla-artifacts-prefix", item.artifacts_prefix()),
         ("traceparent", item.traceparent.clone()),
     ];
     // Only a malformed trace context of somebody else can fail to be a header's value.

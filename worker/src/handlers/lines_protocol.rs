@@ -9,7 +9,12 @@ use serde_json::value::RawValue;
 use crate::item::ItemContext;
 
 /// The line that a process gets, without the line break.
-pub(super) fn question(item: &ItemContext, input: &Json, envelope: bool) -> String {
+pub(super) fn question(
+    item: &ItemContext,
+    input: &Json,
+    envelope: bool,
+    artifacts: Option<String>,
+) -> String {
     if !envelope {
         return input.compact().into_owned();
     }
@@ -21,6 +26,8 @@ pub(super) fn question(item: &ItemContext, input: &Json, envelope: bool) -> Stri
         max_attempts: item.max_attempts,
         traceparent: item.traceparent.as_deref(),
         callback_url: item.callback.as_deref(),
+        artifacts,
+        artifacts_prefix: item.artifacts_prefix(),
         input,
     };
     // All of it has a JSON form; an input with line breaks is made one line.
@@ -39,6 +46,11 @@ struct Envelope<'a> {
     traceparent: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     callback_url: Option<&'a str>,
+    /// A folder for files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifacts: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifacts_prefix: Option<String>,
     input: &'a Json,
 }
 
@@ -211,10 +223,12 @@ mod tests {
     #[test]
     fn an_envelope_is_one_line() {
         let input = Json::parse("{\n \"a\": 1.50\n}").unwrap();
-        assert_eq!(question(&item(None), &input, false), r#"{"a":1.50}"#);
+        assert_eq!(question(&item(None), &input, false, None), r#"{"a":1.50}"#);
         assert_eq!(
-            question(&item(Some("http://x/y")), &input, true),
+            question(&item(Some("http://x/y")), &input, true, None),
             r#"{"key":"00000000-0000-0000-0000-000000000007:12","batch":"00000000-0000-0000-0000-000000000007","index":12,"attempt":2,"max_attempts":3,"callback_url":"http://x/y","input":{"a":1.50}}"#
         );
+        let line = question(&item(None), &input, true, Some("/tmp/x".into()));
+        assert!(line.contains(r#""artifacts":"/tmp/x","input""#), "{line}");
     }
 }

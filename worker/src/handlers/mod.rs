@@ -5,6 +5,7 @@ mod exec;
 mod exec_lines;
 mod fields;
 mod http;
+mod http_body;
 mod lines_protocol;
 mod retry_after;
 mod shell;
@@ -66,4 +67,16 @@ pub(crate) fn failed(error: ItemError) -> Verdict {
 /// The verdict of a handler that either has an output or knows what else to say.
 fn verdict(answer: Result<Json, Verdict>) -> Verdict {
     answer.map_or_else(|other| other, |output| Verdict::Done(Output::Inline(output)))
+}
+
+/// The path of the item's folder for files, which may have `max` bytes.
+async fn artifacts_folder(item: &ItemContext, max: Option<u64>) -> Result<String, ItemError> {
+    item.limit_artifacts(max);
+    let folder = item.artifacts_folder().await?;
+    folder.into_os_string().into_string().map_err(|_| {
+        ItemError::new(
+            ItemErrorKind::Unreachable,
+            "the folder for temporary files has a name that is not UTF-8",
+        )
+    })
 }

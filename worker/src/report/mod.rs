@@ -8,6 +8,7 @@ mod reporter;
 
 pub(crate) use reporter::Reporter;
 
+use flotilla_core::artifact;
 use flotilla_core::message::{ItemReport, Verdict};
 use flotilla_core::outcome::Output;
 
@@ -34,5 +35,5 @@ fn size(report: &ItemReport) -> usize {
         Verdict::Waiting(waiting) => waiting.message.as_ref().map_or(0, String::len),
         Verdict::Leased { .. } | Verdict::Cancelled | Verdict::Released | Verdict::Lost => 0,
     };
-    REST + payload
+    REST + payload + artifact::size(&report.artifacts)
 }

@@ -26,7 +26,10 @@ async fn serve() -> (String, Shutdown) {
     let router = Router::new()
         .route("/mirror", post(mirror))
         .route("/empty", post(async || StatusCode::NO_CONTENT))
-        .route("/html", post(async || "<html>"))
+        .route(
+            "/no-json",
+            post(async || ([(header::CONTENT_TYPE, "application/json")], "<html>")),
+        )
         .route(
             "/busy",
             post(async || {
@@ -151,9 +154,12 @@ async fn the_item_is_posted_with_its_identity() {
 }
 
 #[tokio::test]
-async fn an_empty_answer_is_null_and_other_text_an_error() {
+async fn an_empty_answer_is_null_and_no_json_where_it_was_promised_an_error() {
     assert_eq!(run(&handler("/empty").await.0, "1").await.unwrap(), "null");
-    let message = failure(run(&handler("/html").await.0, "1").await, ItemErrorKind::Output);
+    let message = failure(
+        run(&handler("/no-json").await.0, "1").await,
+        ItemErrorKind::Output,
+    );
     assert!(
         message.starts_with("HTTP 200, but the body is not JSON"),
         "{message}"

@@ -1,6 +1,8 @@
 //! The worker and its handlers against real processes, a real HTTP server and the embedded engines.
 
 #[cfg(test)]
+mod artifacts;
+#[cfg(test)]
 mod exec;
 #[cfg(test)]
 mod exec_lines;

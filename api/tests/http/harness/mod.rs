@@ -16,12 +16,14 @@ use axum::body::Body;
 use axum::http::Request;
 use axum::http::header::CONTENT_TYPE;
 use flotilla_api::{Config, Deps};
+use flotilla_core::artifact::Artifact;
 use flotilla_core::attempt::Attempt;
 use flotilla_core::job_type::JobTypes;
 use flotilla_core::message::Verdict;
+use flotilla_core::outcome::Output;
 use flotilla_core::ports::store::{Claim, Want};
 use flotilla_core::ports::{Objects, Store};
-use flotilla_core::{BatchId, Clock, Ids, NoPropagation, Shutdown, SystemClock, Tasks, WorkerId};
+use flotilla_core::{BatchId, Clock, Ids, Json, NoPropagation, Shutdown, SystemClock, Tasks, WorkerId};
 use flotilla_embedded::progress::EmbeddedProgress;
 use flotilla_sqlite::SqliteStore;
 use object_store::memory::InMemory;
@@ -180,6 +182,23 @@ impl Api {
 
     /// A worker says what became of an attempt.
     pub(crate) async fn report(&self, batch: BatchId, index: u32, attempt: u16, verdict: Verdict) {
+        self.tell(batch, index, attempt, verdict, Vec::new()).await;
+    }
+
+    /// A worker says that an item succeeded, with files.
+    pub(crate) async fn report_files(&self, batch: BatchId, index: u32, artifacts: Vec<Artifact>) {
+        let done = Verdict::Done(Output::Inline(Json::null()));
+        self.tell(batch, index, 1, done, artifacts).await;
+    }
+
+    async fn tell(
+        &self,
+        batch: BatchId,
+        index: u32,
+        attempt: u16,
+        verdict: Verdict,
+        artifacts: Vec<Artifact>,
+    ) {
         let now = self.deps.clock.now();
         let attempt = Attempt {
             batch,
@@ -189,6 +208,7 @@ impl Api {
             started_at: now,
             duration_us: 1_500,
             worker: Some(WorkerId("w-1".into())),
+            artifacts,
         };
         self.deps.store.record(vec![attempt], now).await.unwrap();
     }

@@ -255,6 +255,7 @@ pub(crate) fn report(messages: &[ItemMessage], verdict: impl Fn(&ItemMessage) ->
         started_at: jiff::Timestamp::UNIX_EPOCH,
         duration_us: 1_000,
         traceparent: None,
+        artifacts: Vec::new(),
     };
     Report::of_items(WorkerId("w".into()), messages.iter().map(item).collect())
 }

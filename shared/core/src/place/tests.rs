@@ -38,6 +38,7 @@ fn told(attempt: u16, verdict: Verdict) -> Attempt {
         started_at: NOW,
         duration_us: 5,
         worker: Some(WorkerId("w".into())),
+        artifacts: Vec::new(),
     }
 }
 

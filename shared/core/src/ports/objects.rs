@@ -1,6 +1,8 @@
 //! The port to object storage, which is the trait of the `object_store` crate itself: it is small, and its local, S3,
 //! GCS and Azure implementations are its adapters.
 
+mod artifacts;
+
 use std::future::ready;
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{BatchId, ItemIndex, Space};
+
+pub use artifacts::{ArtifactWriter, Written};
 
 /// Typed keys over an object store: nobody else builds a path.
 #[derive(Debug, Clone)]
@@ -93,7 +97,14 @@ impl Objects {
     /// # Errors
     /// Where the storage can't be reached or refuses.
     pub async fn remove_batch(&self, space: &Space, batch: BatchId) -> Result<()> {
-        let prefix = Path::from(format!("outputs/{space}/{batch}"));
+        for kind in ["outputs", "exports"] {
+            self.remove_below(Path::from(format!("{kind}/{space}/{batch}")))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_below(&self, prefix: Path) -> Result<()> {
         let keys = self.store.list(Some(&prefix)).map_ok(|object| object.location);
         let removed = self
             .store

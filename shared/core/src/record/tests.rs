@@ -67,6 +67,7 @@ fn told(index: ItemIndex, verdict: Verdict) -> Attempt {
         started_at: NOW,
         duration_us: 1_000,
         worker: Some(WorkerId("w".into())),
+        artifacts: Vec::new(),
     }
 }
 

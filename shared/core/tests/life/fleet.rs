@@ -159,5 +159,6 @@ pub(crate) fn attempt(
         started_at: now,
         duration_us: 1_000 * (u64::from(index) + 1),
         worker: Some(WorkerId("w".into())),
+        artifacts: Vec::new(),
     }
 }

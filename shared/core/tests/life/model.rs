@@ -297,6 +297,7 @@ impl Model {
             started_at: now,
             duration_us: 0,
             worker: None,
+            artifacts: Vec::new(),
         });
         place.at = Whereabouts::Settled;
         self.places.insert(index, place);

@@ -1,5 +1,6 @@
 //! Items of a batch, page by page.
 
+use flotilla_core::artifact::{Artifact, MAX_LISTED_BYTES};
 use flotilla_core::item::{Item, ItemFilter, ItemState};
 use flotilla_core::outcome::Output;
 use flotilla_core::{BatchId, ItemIndex, Result, Space};
@@ -29,6 +30,9 @@ macro_rules! page_of {
             " ORDER BY index LIMIT $4)
              SELECT i.index, i.custom_id, i.input, i.index < batch.next_index AS dispatched,
                     o.state, o.attempt, o.output, o.output_key, o.output_bytes, o.recorded_at,
+                    -- A page of long lists would have no bound.
+                    CASE WHEN $4 <= 1 OR octet_length(o.artifacts) <= 16384 THEN o.artifacts END AS artifacts,
+                    $4 > 1 AND octet_length(o.artifacts) > 16384 AS artifacts_left_out,
                     r.attempt AS next_attempt, CASE WHEN r.due_at IS NOT NULL THEN r.kind END AS due,
                     l.kind = 'waiting' AS waits,
                     coalesce(o.error_kind, t.error_kind) AS error_kind,
@@ -176,6 +180,8 @@ fn item(row: &Row) -> Result<Item, Failure> {
         attempts,
         input: json("input", get(row, "input")?)?,
         output: output(row)?,
+        artifacts: artifacts(row)?,
+        artifacts_left_out: get::<Option<bool>>(row, "artifacts_left_out")? == Some(true),
         error: error(row)?,
         started_at: get(row, "started_at")?,
         finished_at: get(row, "recorded_at")?,
@@ -209,3 +215,13 @@ fn output(row: &Row) -> Result<Option<Output>, Failure> {
     let bytes = unsigned("output_bytes", get::<i64>(row, "output_bytes")?)?;
     Ok(Some(Output::Stored { key, bytes }))
 }
+
+fn artifacts(row: &Row) -> Result<Vec<Artifact>, Failure> {
+    let Some(json) = get::<Option<&str>>(row, "artifacts")? else {
+        return Ok(Vec::new());
+    };
+    serde_json::from_str(json).map_err(|error| Failure::Corrupt(format!("artifacts: {error}")))
+}
+
+/// The queries above have it as a number.
+const _: () = assert!(MAX_LISTED_BYTES == 16_384);

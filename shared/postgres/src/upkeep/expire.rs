@@ -75,6 +75,7 @@ impl Expire {
             started_at: self.now,
             duration_us: 0,
             worker: None,
+            artifacts: Vec::new(),
         })
     }
 

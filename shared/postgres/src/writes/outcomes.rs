@@ -4,6 +4,7 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use deadpool_postgres::Transaction;
+use flotilla_core::artifact::Artifact;
 use flotilla_core::outcome::{Ending, ItemError, Outcome, Output};
 use futures_util::SinkExt;
 use jiff::Timestamp;
@@ -18,7 +19,7 @@ use crate::rows::{bigint, integer, storable, storable_time};
 const COPY: &str = "\
     COPY batch_outcomes
         (batch_id, index, state, attempt, output, output_key, output_bytes, error_kind, error_message, fingerprint,
-         started_at, duration_us, worker, recorded_at)
+         started_at, duration_us, worker, recorded_at, artifacts)
     FROM STDIN (FORMAT binary)";
 
 /// Rows as they go over the wire.
@@ -83,6 +84,18 @@ fn put(row: &mut Row<'_>, outcome: &Outcome, now: Timestamp) {
         None => row.null(),
     }
     row.time(now);
+    put_artifacts(row, &outcome.artifacts);
+}
+
+fn put_artifacts(row: &mut Row<'_>, artifacts: &[Artifact]) {
+    if artifacts.is_empty() {
+        return row.null();
+    }
+    // All of them have a JSON form, and texts of other programs may hold what no column can.
+    match serde_json::to_string(artifacts) {
+        Ok(json) => row.text(Some(&storable(&json))),
+        Err(_) => row.null(),
+    }
 }
 
 fn put_output(row: &mut Row<'_>, ending: &Ending) {

@@ -91,6 +91,7 @@ fn success(batch: BatchId, index: u32, attempt: u16) -> Attempt {
         started_at: now(),
         duration_us: 1,
         worker: Some(WorkerId("w".into())),
+        artifacts: Vec::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! An item with whatever else is known of it.
 
+use flotilla_core::artifact::{Artifact, MAX_LISTED_BYTES};
 use flotilla_core::batch::BatchSpec;
 use flotilla_core::item::{Item, ItemState};
 use flotilla_core::outcome::{ItemError, ItemErrorKind, Output};
@@ -13,10 +14,13 @@ use super::text::{Raw, Text};
 use crate::keys::{index_of, time, unsigned};
 
 /// What a query must select for [`item`]: of `i`, `o`, `r`, `l` and `t`, the item and, joined from the left, its outcome,
-/// what is known of it because it goes out more than once, its lease, and its last attempt that failed.
+/// what is known of it because it goes out more than once, its lease, and its last attempt that failed. `:limit` is how
+/// many there may be: a page of long lists of files would have no bound.
 pub(crate) const ITEM_COLUMNS: &str = "
     i.key, i.custom_id, i.input,
     o.state, o.attempt AS ended_attempt, o.output, o.output_key, o.output_bytes, o.recorded_at,
+    CASE WHEN :limit <= 1 OR octet_length(o.artifacts) <= 16384 THEN o.artifacts END AS artifacts,
+    :limit > 1 AND octet_length(o.artifacts) > 16384 AS artifacts_left_out,
     coalesce(o.error_kind, t.error_kind) AS error_kind,
     coalesce(o.error_message, t.error_message) AS error_message,
     coalesce(o.started_at, t.started_at) AS started_at,
@@ -48,6 +52,8 @@ pub(crate) fn item(row: &Row<'_>, next_index: u32) -> rusqlite::Result<Item> {
         attempts,
         input: row.get::<_, Raw>("input")?.0,
         output: output(row)?,
+        artifacts: artifacts(row)?,
+        artifacts_left_out: row.get::<_, Option<bool>>("artifacts_left_out")? == Some(true),
         error: error(row)?,
         started_at: time(row, "started_at")?.filter(|_| told),
         finished_at: time(row, "recorded_at")?,
@@ -88,6 +94,16 @@ fn output(row: &Row<'_>) -> rusqlite::Result<Option<Output>> {
     let inline: Option<Raw> = row.get("output")?;
     Ok(inline.map(|Raw(json)| Output::Inline(json)))
 }
+
+fn artifacts(row: &Row<'_>) -> rusqlite::Result<Vec<Artifact>> {
+    let json = row.get_ref("artifacts")?.as_str_or_null()?;
+    json.map_or(Ok(Vec::new()), |json| {
+        serde_json::from_str(json).map_err(|error| FromSqlError::other(error).into())
+    })
+}
+
+/// [`ITEM_COLUMNS`] have it as a number.
+const _: () = assert!(MAX_LISTED_BYTES == 16_384);
 
 fn error(row: &Row<'_>) -> rusqlite::Result<Option<ItemError>> {
     let Some(Kind(kind)) = row.get("error_kind")? else {

@@ -11,8 +11,8 @@ use crate::keys::{Micros, signed};
 pub(crate) fn insert(db: &Connection, key: i64, outcome: &Outcome, now: Timestamp) -> Done<()> {
     let sql = "
         INSERT INTO batch_outcomes (key, state, attempt, output, output_key, output_bytes, error_kind, error_message,
-                                    fingerprint, started_at, duration_us, worker, recorded_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+                                    fingerprint, started_at, duration_us, worker, recorded_at, artifacts)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     let (inline, stored) = match &outcome.ending {
         Ending::Succeeded(Output::Inline(json)) => (Some(json.as_str()), None),
         Ending::Succeeded(Output::Stored { key, bytes }) => (None, Some((key, signed(*bytes)))),
@@ -36,6 +36,14 @@ pub(crate) fn insert(db: &Connection, key: i64, outcome: &Outcome, now: Timestam
         signed(outcome.duration_us),
         outcome.worker.as_ref().map(|worker| &*worker.0),
         Micros(now),
+        artifacts(outcome),
     ])?;
     Ok(())
+}
+
+/// As JSON: every part of them has such a form.
+fn artifacts(outcome: &Outcome) -> Option<String> {
+    let some = !outcome.artifacts.is_empty();
+    some.then(|| serde_json::to_string(&outcome.artifacts).ok())
+        .flatten()
 }

@@ -97,6 +97,7 @@ pub fn report(index: ItemIndex) -> Report {
         started_at: "2026-11-21T20:00:00Z".parse().expect("a valid time"),
         duration_us: 1_500,
         traceparent: None,
+        artifacts: Vec::new(),
     };
     Report::of_items(WorkerId("worker-1".into()), vec![item])
 }

@@ -108,6 +108,7 @@ fn outcome(last: Attempt, index: u32) -> Outcome {
         started_at: last.started_at,
         duration_us: last.duration_us,
         worker: last.worker,
+        artifacts: last.artifacts,
     }
 }
 

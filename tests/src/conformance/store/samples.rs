@@ -98,6 +98,7 @@ pub fn told(batch: BatchId, index: ItemIndex, verdict: Verdict) -> Attempt {
         started_at: Timestamp::from_second(1_700_000_000).expect("a valid time"),
         duration_us: (u64::from(index) + 1) * 1_000,
         worker: Some(WorkerId("worker-1".into())),
+        artifacts: Vec::new(),
     }
 }
 

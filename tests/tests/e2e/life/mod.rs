@@ -1,5 +1,6 @@
 //! The whole life of a batch, on both engines: what people and operators do to it, and what can happen to its items.
 
+mod artifacts;
 mod dead_letters;
 mod downloads;
 mod fairness;
