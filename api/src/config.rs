@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use flotilla_core::retention::Retentions;
+
 /// How much the API takes, and for how long it waits. Together these bound its memory: an upload holds at most four
 /// chunks of parsed items and a few pieces of body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub struct Config {
     pub page_bytes: usize,
     /// Longer outputs of items that are completed by callback go to object storage: as workers do. Default 32 KiB.
     pub inline_output_bytes: usize,
+    /// How long what batches leave stays after their end, where neither they nor their job types say so. Default: for ever.
+    pub retention: Retentions,
 }
 
 impl Default for Config {
@@ -56,6 +60,7 @@ impl Default for Config {
             drain: Duration::from_secs(25),
             page_bytes: 8 << 20,
             inline_output_bytes: 32 << 10,
+            retention: Retentions::default(),
         }
     }
 }

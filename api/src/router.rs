@@ -18,11 +18,11 @@ use crate::app::App;
 use crate::config::Config;
 use crate::deps::Deps;
 use crate::endpoints::{
-    append_items, batch_audit, batch_errors, batch_explain, batch_history, batch_result, cancel_batch,
-    change_batch, complete_callback, create_batch, dead_letter_groups, delete_batch, discard_dead_letters,
-    download_batch, download_skipped, get_artifact, get_batch, get_dead_letter, get_item, get_producer,
-    healthz, job_types, list_batches, list_dead_letters, list_items, list_workers, pause_batch, readyz,
-    redrive_dead_letters, resume_batch, retry_batch, run_batch, seal_batch,
+    append_items, batch_archive, batch_audit, batch_errors, batch_explain, batch_history, batch_result,
+    cancel_batch, change_batch, complete_callback, create_batch, dead_letter_groups, delete_batch,
+    discard_dead_letters, download_batch, download_skipped, get_artifact, get_batch, get_dead_letter,
+    get_item, get_producer, healthz, job_types, list_batches, list_dead_letters, list_items, list_workers,
+    pause_batch, readyz, redrive_dead_letters, resume_batch, retry_batch, run_batch, seal_batch,
 };
 use crate::openapi;
 use crate::problem::{Kind, Problem, respond};
@@ -87,6 +87,7 @@ fn batches() -> OpenApiRouter<App> {
         .routes(routes!(download_batch::download_batch))
         .routes(routes!(download_skipped::download_skipped))
         .routes(routes!(get_producer::get_producer))
+        .routes(routes!(batch_archive::batch_archive))
         .routes(routes!(seal_batch::seal_batch))
         .routes(routes!(run_batch::run_batch))
         .routes(routes!(pause_batch::pause_batch))

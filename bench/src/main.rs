@@ -17,6 +17,7 @@ mod pause;
 mod peers;
 mod raw;
 mod report;
+mod retention;
 mod scaling;
 mod stage;
 mod throughput;
@@ -52,6 +53,8 @@ enum Benchmark {
     Fairness(fairness::Args),
     /// How long a pause takes.
     Pause(pause::Args),
+    /// What the removal of a large batch costs others.
+    Retention(retention::Args),
     /// CPU and memory of each role while nothing happens.
     Idle(idle::Args),
 }
@@ -75,6 +78,7 @@ async fn main() -> Result<()> {
         Benchmark::Latency(args) => latency::run(args).await,
         Benchmark::Fairness(args) => fairness::run(args).await,
         Benchmark::Pause(args) => pause::run(args).await,
+        Benchmark::Retention(args) => retention::run(args).await,
         Benchmark::Idle(args) => idle::run(args).await,
     }
 }

@@ -10,9 +10,11 @@
 //! because the store decides what counts.
 
 mod aggregate;
+mod archive;
 mod count;
 mod dead;
 mod deliveries;
+mod items_file;
 mod live_view;
 mod publish;
 pub mod reconcile;
@@ -40,7 +42,7 @@ pub struct Deps {
     pub broker: Arc<dyn Broker>,
     /// Where progress is shown.
     pub progress: Arc<dyn Progress>,
-    /// Where long outputs are, to be removed with their batch.
+    /// Where long outputs are, to be removed with their batch, and where archives go.
     pub objects: Objects,
     /// Tells when things happened.
     pub clock: Arc<dyn Clock>,

@@ -1,6 +1,6 @@
 //! The name that a browser saves a file under. Pure: RFC 6266 and RFC 8187.
 
-use std::fmt::Write;
+use flotilla_core::artifact::percent_encoded;
 
 /// `Content-Disposition` of a file called `name`, which is saved and never shown: what workers write is not to be trusted
 /// with this origin.
@@ -23,20 +23,6 @@ pub(crate) fn attachment(name: &str) -> String {
     }
 }
 
-/// `text` with everything encoded but letters, digits, `-`, `.`, `_`, `~`, and `kept`.
-pub(crate) fn percent_encoded(text: &str, kept: &[u8]) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for &byte in text.as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string can't fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +40,5 @@ mod tests {
             "attachment; filename=\"na_ve.txt\"; filename*=UTF-8''na%C3%AFve.txt"
         );
         assert_eq!(attachment("C:\\x\\y.txt"), "attachment; filename=\"y.txt\"");
-        assert_eq!(percent_encoded("a b/ü?#", b"/"), "a%20b/%C3%BC%3F%23");
     }
 }

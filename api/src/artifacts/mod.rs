@@ -5,57 +5,37 @@ mod disposition;
 mod range;
 
 use bytes::Bytes;
-use flotilla_core::artifact::Artifact;
+use flotilla_core::artifact::{Artifact, Owner};
 use flotilla_core::ports::Objects;
-use flotilla_core::{BatchId, Error, ItemIndex, Space};
+use flotilla_core::{Error, ItemIndex};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
 pub(crate) use conditions::{is_fresh, is_same};
-pub(crate) use disposition::{attachment, percent_encoded};
+pub(crate) use disposition::attachment;
 pub(crate) use range::{Asked, asked};
 
-/// Whose files they are.
-#[derive(Debug, Clone)]
-pub(crate) struct Owner {
-    pub(crate) space: Space,
-    pub(crate) batch: BatchId,
-}
-
-impl Owner {
-    /// Where a file of an item is downloaded.
-    pub(crate) fn url(&self, index: ItemIndex, name: &str) -> String {
-        let name = percent_encoded(name, b"/");
-        let url = format!("/v1/batches/{}/items/{index}/artifacts/{name}", self.batch);
-        if self.space == Space::default() {
-            url
-        } else {
-            format!("{url}?space={}", self.space)
-        }
+/// The bytes of `artifact`, which came of an item of `owner`, or those in `range`. `None` where it is not there any more.
+///
+/// # Errors
+/// Where the storage can't be reached, or what is recorded is not a file of this item: whoever reports may be mistaken, or
+/// lie.
+pub(crate) async fn open(
+    owner: &Owner,
+    objects: &Objects,
+    index: ItemIndex,
+    artifact: &Artifact,
+    range: Option<std::ops::Range<u64>>,
+) -> Result<Option<BoxStream<'static, Result<Bytes, Error>>>, Error> {
+    if !Objects::is_artifact_key(&owner.space, owner.batch, index, &artifact.key) {
+        let what = format!("an artifact of {}:{index} is recorded elsewhere", owner.batch);
+        return Err(Error::corrupt("object storage", what));
     }
-
-    /// The bytes of `artifact`, or those in `range`. `None` where it is not there any more.
-    ///
-    /// # Errors
-    /// Where the storage can't be reached, or what is recorded is not a file of this item: whoever reports may be mistaken,
-    /// or lie.
-    pub(crate) async fn open(
-        &self,
-        objects: &Objects,
-        index: ItemIndex,
-        artifact: &Artifact,
-        range: Option<std::ops::Range<u64>>,
-    ) -> Result<Option<BoxStream<'static, Result<Bytes, Error>>>, Error> {
-        if !Objects::is_artifact_key(&self.space, self.batch, index, &artifact.key) {
-            let what = format!("an artifact of {}:{index} is recorded elsewhere", self.batch);
-            return Err(Error::corrupt("object storage", what));
-        }
-        let asked = range
-            .as_ref()
-            .map_or(artifact.bytes, |range| range.end - range.start);
-        let pieces = objects.read_artifact(&artifact.key, range).await?;
-        Ok(pieces.map(|pieces| exactly(pieces, asked).boxed()))
-    }
+    let asked = range
+        .as_ref()
+        .map_or(artifact.bytes, |range| range.end - range.start);
+    let pieces = objects.read_artifact(&artifact.key, range).await?;
+    Ok(pieces.map(|pieces| exactly(pieces, asked).boxed()))
 }
 
 /// `pieces`, which must have `bytes` altogether: what was replaced since is not what was asked for.

@@ -149,10 +149,11 @@ fn no_form(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 #[cfg(test)]
 mod tests {
     use flotilla_core::item::{Item, ItemState};
-    use flotilla_core::{BatchId, Json, Space};
+    use flotilla_core::item_line::ItemLine;
 
     use super::*;
-    use crate::artifacts::Owner;
+    use flotilla_core::artifact::Owner;
+    use flotilla_core::{BatchId, Json, Space};
 
     fn item(input: &str, output: &str) -> ItemView {
         let json = |text: &str| Json::parse(text).unwrap();
@@ -174,7 +175,7 @@ mod tests {
             space: Space::default(),
             batch: BatchId(uuid::Uuid::nil()),
         };
-        ItemView::new(item, &owner, Ok(Some(json(output))))
+        ItemView(ItemLine::new(item, &owner, Ok(Some(json(output)))))
     }
 
     fn lines(table: &Table, items: &[ItemView]) -> Vec<String> {

@@ -4,18 +4,17 @@
 //! it can't go on, the connection is cut, so that no client takes a part for the whole.
 
 mod csv;
-mod ndjson;
 mod skipped;
 
 pub(crate) use skipped::Skipped;
 
 use bytes::Bytes;
 use flotilla_core::item::{Item, ItemFilter};
+use flotilla_core::item_line::ndjson;
 use flotilla_core::{Batch, Error, ItemIndex, Space};
 use futures_util::stream::{Stream, try_unfold};
 
 use crate::app::App;
-use crate::artifacts::Owner;
 use crate::intake::writes::repeat;
 use crate::outputs;
 use crate::params::MAX_LIMIT;
@@ -65,7 +64,7 @@ enum Writer {
 impl Writer {
     fn write(&self, items: &[ItemView]) -> Result<Vec<u8>, Error> {
         match self {
-            Self::Ndjson => ndjson::lines(items),
+            Self::Ndjson => ndjson(items),
             Self::Csv(table) => table.rows(items),
         }
     }
@@ -74,7 +73,8 @@ impl Writer {
 /// A file under way.
 pub(crate) struct Download {
     app: App,
-    owner: Owner,
+    space: Space,
+    batch: Batch,
     page: u32,
     filter: ItemFilter,
     writer: Writer,
@@ -99,10 +99,8 @@ impl Download {
         let begins = filter.after.is_none();
         let mut download = Self {
             app,
-            owner: Owner {
-                space,
-                batch: batch.id,
-            },
+            space,
+            batch: batch.clone(),
             page,
             filter,
             writer: Writer::Ndjson,
@@ -145,7 +143,7 @@ impl Download {
                 .app
                 .deps
                 .store
-                .batch(&self.owner.space, self.owner.batch)
+                .batch(&self.space, self.batch.id)
                 .await?
                 .is_none() =>
             {
@@ -163,11 +161,10 @@ impl Download {
     async fn read(&self, after: Option<ItemIndex>) -> Result<(Vec<ItemView>, Option<ItemIndex>), Error> {
         let deps = &self.app.deps;
         let filter = ItemFilter { after, ..self.filter };
-        let owner = &self.owner;
-        let read = || deps.store.items(&owner.space, owner.batch, &filter, self.page);
+        let read = || deps.store.items(&self.space, self.batch.id, &filter, self.page);
         let mut items: Vec<Item> = repeat("read items", read).await.0?;
         items.truncate(outputs::fitting(&items, self.app.config.page_bytes));
         let last = items.last().map(|item| item.index);
-        Ok((outputs::views(&deps.objects, owner, items).await?, last))
+        Ok((outputs::views(&deps.objects, &self.batch, items).await?, last))
     }
 }

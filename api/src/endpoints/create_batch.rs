@@ -72,6 +72,8 @@ pub(crate) struct NewBatch {
     /// come before the items, where there are many.
     #[schema(example = "24h")]
     deduplicate: Option<String>,
+    /// How long what it leaves stays after its end. Without a part, as its job type, its space or the deployment says.
+    retention: Option<NewRetention>,
     /// Anything to find again: kept and shown as submitted.
     #[schema(value_type = Option<Object>)]
     metadata: Option<()>,
@@ -91,6 +93,32 @@ struct NewBackoff {
     /// It never grows over this.
     #[schema(example = "5m")]
     max: Option<String>,
+}
+
+/// How long what a batch leaves stays after its end: texts like `30d`, or seconds. What is not said stays as long as the
+/// batch does.
+#[derive(ToSchema)]
+#[schema(as = NewRetention)]
+#[expect(dead_code, reason = "describes the body, which is parsed as it streams")]
+struct NewRetention {
+    /// What its items were submitted with. Without them nothing of it can run again.
+    #[schema(example = "30d")]
+    inputs: Option<String>,
+    /// What its handlers answered.
+    #[schema(example = "7d")]
+    outputs: Option<String>,
+    /// The objects that were made of it.
+    #[schema(example = "7d")]
+    artifacts: Option<String>,
+    /// Its failed items that nobody has decided about.
+    #[schema(example = "30d")]
+    dead_letters: Option<String>,
+    /// The batch itself, and with it everything that is left.
+    #[schema(example = "90d")]
+    results: Option<String>,
+    /// Its items are archived before inputs, outputs or all of it are removed: see `GET …/archive`.
+    #[schema(required = false, default = false)]
+    archive: Option<bool>,
 }
 
 /// When so many items failed that something must be wrong. Needs `count`, `percent`, or both; either one is enough.
@@ -114,9 +142,8 @@ struct NewThreshold {
 /// Creates a batch and starts it.
 ///
 /// The items come as `items` of a JSON object, or alone as NDJSON (one JSON value per line) or CSV (a row of names, then
-/// one item per row); then the other fields of `NewBatch` are query parameters, `metadata`, `backoff` and
-/// `failure_threshold` as JSON text. The body may
-/// be of any length. Either all of it is accepted, or nothing.
+/// one item per row); then the other fields of `NewBatch` are query parameters, `metadata`, `backoff`,
+/// `failure_threshold` and `retention` as JSON text. The body may be of any length. Either all of it is accepted, or nothing.
 #[utoipa::path(
     post,
     path = "/v1/batches",

@@ -8,11 +8,11 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use flotilla_core::artifact::{self, Artifact};
+use flotilla_core::artifact::{self, Artifact, Owner};
 use flotilla_core::{BatchId, ItemIndex};
 
 use crate::app::App;
-use crate::artifacts::{Asked, Owner, asked, attachment, is_fresh, is_same};
+use crate::artifacts::{Asked, asked, attachment, is_fresh, is_same, open};
 use crate::problem::{Kind, Problem, ProblemDocument};
 use crate::space::{Caller, SpaceParam};
 
@@ -88,7 +88,7 @@ pub(crate) async fn get_artifact(
     let body = if method == Method::HEAD {
         Body::empty()
     } else {
-        let pieces = owner.open(&app.deps.objects, index, &artifact, range).await?;
+        let pieces = open(&owner, &app.deps.objects, index, &artifact, range).await?;
         let pieces = pieces.ok_or_else(|| {
             tracing::error!(key = artifact.key, "an artifact is gone");
             unknown(

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::{Path, State};
 
 use crate::app::App;
-use crate::artifacts::Owner;
 use crate::outputs;
 use crate::problem::{Kind, Problem, ProblemDocument};
 use crate::space::{Caller, SpaceParam};
@@ -45,11 +44,7 @@ pub(crate) async fn get_item(
     let (store, index) = (&app.deps.store, item.index);
     let place = store.place(batch.id, index).await?;
     let tried = store.tried(&caller.space, batch.id, index).await?;
-    let owner = Owner {
-        space: caller.space,
-        batch: batch.id,
-    };
-    let mut views = outputs::views(&app.deps.objects, &owner, vec![item]).await?;
+    let mut views = outputs::views(&app.deps.objects, &batch, vec![item]).await?;
     let view = views
         .pop()
         .ok_or_else(|| Problem::internal("an item got lost on its way to a client"))?;

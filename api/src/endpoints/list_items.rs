@@ -6,7 +6,6 @@ use flotilla_core::item::ItemFilter;
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::artifacts::Owner;
 use crate::outputs;
 use crate::params::{self, Params};
 use crate::problem::{Problem, ProblemDocument};
@@ -70,10 +69,6 @@ pub(crate) async fn list_items(
     items.truncate(outputs::fitting(&items, app.config.page_bytes));
     let more = found > items.len();
     let next_cursor = items.last().filter(|_| more).map(|item| item.index.to_string());
-    let owner = Owner {
-        space: caller.space,
-        batch: batch.id,
-    };
-    let items = outputs::views(&app.deps.objects, &owner, items).await?;
+    let items = outputs::views(&app.deps.objects, &batch, items).await?;
     Ok(Json(ItemPage { items, next_cursor }))
 }

@@ -1,6 +1,7 @@
 //! One endpoint per file.
 
 pub(crate) mod append_items;
+pub(crate) mod batch_archive;
 pub(crate) mod batch_audit;
 pub(crate) mod batch_errors;
 pub(crate) mod batch_explain;

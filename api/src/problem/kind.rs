@@ -52,6 +52,7 @@ kinds! {
     UnknownDeadLetter NOT_FOUND "unknown-dead-letter" "There is no such dead letter";
     UnknownCallback NOT_FOUND "unknown-callback" "There is no such callback";
     NoResultYet NOT_FOUND "no-result-yet" "The batch has no result yet";
+    NoArchive NOT_FOUND "no-archive" "The batch has no archive";
     MethodNotAllowed METHOD_NOT_ALLOWED "method-not-allowed" "This path does not take this method";
     UploadTimeout REQUEST_TIMEOUT "upload-timeout" "The upload stood still for too long";
     Conflict CONFLICT "conflict" "The state of the batch does not allow this";

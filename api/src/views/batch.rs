@@ -1,8 +1,12 @@
 //! A batch.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use flotilla_core::batch::{FailureAction, FailureThreshold, Start};
 use flotilla_core::command::Paused;
 use flotilla_core::pace::Eta;
+use flotilla_core::retention::{Part, Retention};
 use flotilla_core::{Batch, Counts, Json};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -69,6 +73,19 @@ pub(crate) struct BatchView {
     /// When its last item reached its end.
     #[schema(value_type = Option<String>, format = DateTime)]
     completed_at: Option<Timestamp>,
+    /// When all of it is removed, counted from its end. Null before that, and where it stays until somebody deletes it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    /// When parts of it are removed that go before the whole.
+    part_expires_at: PartExpiries,
+    /// What of it was removed because its time was over: `inputs`, `outputs`, `artifacts`, `dead_letters`. Items without
+    /// inputs can't run again.
+    #[schema(example = json!(["inputs"]))]
+    expired: Vec<&'static str>,
+    /// Its items are in `GET …/archive`, as they were when it last ended.
+    archived: bool,
+    /// How long what it leaves stays after its end.
+    retention: RetentionView,
     /// Why it failed as a whole.
     error: Option<String>,
     /// How long its space remembers the `custom_id`s of its items, in seconds: others with one of them are left out.
@@ -104,6 +121,70 @@ struct ThresholdView {
     min_sample: u32,
     /// What happens then: `pause` or `fail`.
     action: &'static str,
+}
+
+/// When parts of a batch are removed: those that go before the whole.
+#[derive(Default, Serialize, ToSchema)]
+struct PartExpiries {
+    /// What its items were submitted with.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    inputs: Option<Timestamp>,
+    /// What its handlers answered.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    outputs: Option<Timestamp>,
+    /// The objects that were made of it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    artifacts: Option<Timestamp>,
+    /// Its failed items that nobody has decided about.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    dead_letters: Option<Timestamp>,
+}
+
+impl PartExpiries {
+    fn of(batch: &Batch) -> Self {
+        let Some(ended) = batch.completed_at else {
+            return Self::default();
+        };
+        let due: HashMap<Part, Timestamp> = batch.spec.retention.due(ended).collect();
+        Self {
+            inputs: due.get(&Part::Inputs).copied(),
+            outputs: due.get(&Part::Outputs).copied(),
+            artifacts: due.get(&Part::Artifacts).copied(),
+            dead_letters: due.get(&Part::DeadLetters).copied(),
+        }
+    }
+}
+
+/// How long what a batch leaves stays after its end, in seconds. Null: as long as the batch does.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Retention)]
+struct RetentionView {
+    /// What its items were submitted with.
+    inputs_s: Option<f64>,
+    /// What its handlers answered.
+    outputs_s: Option<f64>,
+    /// The objects that were made of it.
+    artifacts_s: Option<f64>,
+    /// Its failed items that nobody has decided about.
+    dead_letters_s: Option<f64>,
+    /// The batch itself. Null: until somebody deletes it, or as long as the deployment keeps batches.
+    results_s: Option<f64>,
+    /// Its items are archived before inputs, outputs or all of it are removed.
+    archive: bool,
+}
+
+impl From<Retention> for RetentionView {
+    fn from(retention: Retention) -> Self {
+        let seconds = |kept: Option<Duration>| kept.map(|kept| kept.as_secs_f64());
+        Self {
+            inputs_s: seconds(retention.inputs),
+            outputs_s: seconds(retention.outputs),
+            artifacts_s: seconds(retention.artifacts),
+            dead_letters_s: seconds(retention.dead_letters),
+            results_s: seconds(retention.results),
+            archive: retention.archive == Some(true),
+        }
+    }
 }
 
 /// Where a batch stands.
@@ -166,7 +247,13 @@ pub(crate) struct BatchPage {
 
 impl From<Batch> for BatchView {
     fn from(batch: Batch) -> Self {
+        let ended = batch.completed_at;
         Self {
+            expires_at: ended.and_then(|ended| batch.spec.retention.expires_at(Part::Results, ended)),
+            part_expires_at: PartExpiries::of(&batch),
+            expired: batch.expired.iter().map(|part| part.as_str()).collect(),
+            archived: batch.archived > 0,
+            retention: batch.spec.retention.into(),
             id: batch.id.to_string(),
             space: batch.space.into(),
             name: batch.spec.name,

@@ -1,21 +1,42 @@
 //! An item.
 
-use flotilla_core::artifact::Artifact;
 use flotilla_core::attempt::Tried;
-use flotilla_core::item::Item;
+use flotilla_core::item_line::ItemLine;
 use flotilla_core::outcome::ItemError;
 use flotilla_core::place::{Lease, Place};
-use flotilla_core::{ItemIndex, Json};
+use flotilla_core::Json;
 use jiff::Timestamp;
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 
-use crate::artifacts::Owner;
+/// An item and what became of it: in the same form as in every file that has items.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(crate) struct ItemView(pub(crate) ItemLine);
+
+impl PartialSchema for ItemView {
+    fn schema() -> RefOr<Schema> {
+        ItemFields::schema()
+    }
+}
+
+impl ToSchema for ItemView {
+    fn name() -> std::borrow::Cow<'static, str> {
+        ItemFields::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        ItemFields::schemas(schemas);
+    }
+}
 
 /// An item and what became of it.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = Item)]
-pub(crate) struct ItemView {
+#[expect(dead_code, reason = "describes `ItemLine` of the domain")]
+struct ItemFields {
     /// Its position in the batch, from 0.
     index: u32,
     /// The producer's own name for it.
@@ -25,18 +46,16 @@ pub(crate) struct ItemView {
     state: &'static str,
     /// How often it was attempted, including an attempt under way.
     attempts: u16,
-    /// As submitted.
+    /// As submitted. Null where the batch's inputs were removed: see `expired`.
     #[schema(value_type = Value)]
     input: Json,
-    /// What its handler answered.
+    /// What its handler answered. Null, too, where the batch's outputs were removed.
     #[schema(value_type = Value)]
     output: Option<Json>,
     /// Files that came of it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     artifacts: Vec<ArtifactView>,
     /// True where there are too many files for a list: read the item alone.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     artifacts_left_out: bool,
     /// Why it failed.
@@ -52,9 +71,10 @@ pub(crate) struct ItemView {
 }
 
 /// A file that came of an item.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = Artifact)]
-pub(crate) struct ArtifactView {
+#[expect(dead_code, reason = "describes `LineArtifact` of the domain")]
+struct ArtifactView {
     /// Its name. Slashes mean folders.
     name: String,
     /// Its length.
@@ -147,7 +167,7 @@ impl ItemDetail {
         let (place, lease) = place.unzip();
         let lease = lease.flatten();
         Self {
-            last_attempt: place.map_or(item.attempts, |place| place.last_attempt),
+            last_attempt: place.map_or(item.0.attempts, |place| place.last_attempt),
             losses: place.map_or(0, |place| place.losses),
             item,
             lease_until: lease.as_ref().map(|lease| lease.until),
@@ -169,46 +189,6 @@ impl From<Tried> for TriedView {
             started_at: tried.started_at,
             duration_ms: millis(tried.duration_us),
             worker: tried.worker.map(|worker| worker.to_string()),
-        }
-    }
-}
-
-impl ItemView {
-    /// `item` of `owner`, with the output itself wherever it was kept.
-    pub(crate) fn new(item: Item, owner: &Owner, output: Result<Option<Json>, ItemError>) -> Self {
-        let (output, lost) = match output {
-            Ok(output) => (output, None),
-            Err(error) => (None, Some(error)),
-        };
-        Self {
-            index: item.index,
-            custom_id: item.custom_id,
-            state: item.state.as_str(),
-            attempts: item.attempts,
-            input: item.input,
-            output,
-            artifacts: item
-                .artifacts
-                .into_iter()
-                .map(|artifact| ArtifactView::new(artifact, owner, item.index))
-                .collect(),
-            artifacts_left_out: item.artifacts_left_out,
-            error: item.error.or(lost).map(ErrorView::from),
-            started_at: item.started_at,
-            finished_at: item.finished_at,
-            duration_ms: item.duration_us.map(millis),
-        }
-    }
-}
-
-impl ArtifactView {
-    fn new(artifact: Artifact, owner: &Owner, index: ItemIndex) -> Self {
-        Self {
-            url: owner.url(index, &artifact.name),
-            name: artifact.name,
-            bytes: artifact.bytes,
-            media_type: artifact.media_type,
-            sha256: artifact.sha256,
         }
     }
 }

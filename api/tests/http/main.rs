@@ -24,6 +24,7 @@ mod publishing;
 mod reading;
 mod recovery;
 mod refusals;
+mod retention;
 mod retrying;
 mod round_trip;
 mod spaces;

@@ -17,7 +17,7 @@ const QUEUE: &str = "limit";
 /// Rows per COPY, unconfirmed messages, and outcomes per insert.
 const CHUNK: u32 = 1_000;
 
-pub(super) async fn connect(stage: &Stage) -> Result<Client> {
+pub(crate) async fn connect(stage: &Stage) -> Result<Client> {
     let (client, connection) = tokio_postgres::connect(&stage.postgres_url(), NoTls).await?;
     #[expect(clippy::disallowed_methods, reason = "ends with its client")]
     tokio::spawn(connection);

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use reqwest::Response;
+use reqwest::{Response, Url};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -47,6 +47,16 @@ impl Client {
         }
     }
 
+    /// Writes the archive of a batch to `out`.
+    pub(crate) async fn archive(&self, id: &str, out: &mut impl Write) -> Result<()> {
+        let url = self.url(&["v1", "batches", id, "archive"], &[])?;
+        let mut pieces = Lines::new(false);
+        match self.pieces(url, &mut pieces, out).await {
+            Ok(()) => Ok(()),
+            Err(Broken::Here(error) | Broken::There(error)) => Err(error),
+        }
+    }
+
     async fn part(
         &self,
         id: &str,
@@ -61,6 +71,10 @@ impl Client {
         let url = self
             .url(&["v1", "batches", id, "download"], &pairs)
             .map_err(Broken::Here)?;
+        self.pieces(url, lines, out).await
+    }
+
+    async fn pieces(&self, url: Url, lines: &mut Lines, out: &mut impl Write) -> Result<(), Broken> {
         let answer = timeout(SILENCE, self.http.get(url).send()).await;
         let mut response = match answer {
             Ok(Ok(response)) => self.accepted(response).await?,

@@ -1,6 +1,8 @@
 //! The parts of the API's answers that the commands show. Fields that are not listed are ignored, so that a newer
 //! server can be asked too.
 
+use std::collections::BTreeMap;
+
 use flotilla_core::item::ItemState;
 use flotilla_core::pace::Eta;
 use flotilla_core::result::{ErrorGroup, ResultSummary};
@@ -45,6 +47,14 @@ pub(crate) struct BatchView {
     pub(crate) started_at: Option<String>,
     #[serde(default)]
     pub(crate) completed_at: Option<String>,
+    #[serde(default)]
+    pub(crate) expires_at: Option<String>,
+    #[serde(default)]
+    pub(crate) part_expires_at: BTreeMap<String, Option<String>>,
+    #[serde(default)]
+    pub(crate) expired: Vec<String>,
+    #[serde(default)]
+    pub(crate) archived: bool,
     #[serde(default)]
     pub(crate) error: Option<String>,
 }

@@ -22,6 +22,9 @@ pub(crate) struct Download {
     /// In which form
     #[arg(long, default_value = "ndjson")]
     format: Form,
+    /// The archive that was written before its items were removed: NDJSON, packed with gzip
+    #[arg(long, conflicts_with_all = ["format", "state"])]
+    archive: bool,
     /// Only items in this state: pending, queued (on its way or running), retrying, waiting, succeeded, failed or
     /// cancelled
     #[arg(long)]
@@ -56,6 +59,9 @@ impl Download {
 
     async fn write(&self, out: &mut impl Write) -> Result<()> {
         let client = self.server.client()?;
+        if self.archive {
+            return client.archive(&self.id, out).await;
+        }
         let format = match self.format {
             Form::Ndjson => "ndjson",
             Form::Csv => "csv",

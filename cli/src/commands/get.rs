@@ -72,6 +72,7 @@ fn describe(batch: &BatchView) -> String {
     rows.extend(limits(batch));
     rows.extend(batch.started_at.clone().map(|at| ("started", at)));
     rows.extend(batch.completed_at.clone().map(|at| ("ended", at)));
+    rows.extend(expiry(batch));
     // Nothing moves while it is paused, so what was guessed before says nothing.
     let eta = batch.eta.filter(|_| batch.paused.is_none());
     rows.extend(eta.map(|eta| ("done in", duration::seconds(eta.high_s))));
@@ -84,6 +85,25 @@ fn describe(batch: &BatchView) -> String {
     rows.iter()
         .map(|(name, value)| format!("{name:<10}{value}\n"))
         .collect()
+}
+
+/// What is removed of it, and when.
+fn expiry(batch: &BatchView) -> Vec<(&'static str, String)> {
+    let mut rows = Vec::new();
+    let parts = batch.part_expires_at.iter();
+    let parts: Vec<String> = parts
+        .filter(|(part, _)| !batch.expired.contains(part))
+        .filter_map(|(part, at)| Some(format!("{} {}", part.replace('_', " "), at.as_ref()?)))
+        .collect();
+    if !batch.expired.is_empty() {
+        let archive = if batch.archived { "; archived" } else { "" };
+        rows.push(("removed", format!("{}{archive}", batch.expired.join(", "))));
+    }
+    if !parts.is_empty() {
+        rows.push(("to go", parts.join(", ")));
+    }
+    rows.extend(batch.expires_at.clone().map(|at| ("expires", at)));
+    rows
 }
 
 /// What was said of how it runs.

@@ -104,6 +104,9 @@ struct Rails {
     /// Run so many items first, then pause until somebody has looked and says `flotilla resume`
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     canary: Option<u32>,
+    /// How long what it leaves stays after its end, as JSON: {"inputs": "30d", "results": "90d", "archive": true}
+    #[arg(long, value_name = "JSON", value_parser = values::object)]
+    retention: Option<serde_json::Value>,
 }
 
 /// `--start`.
@@ -189,6 +192,7 @@ impl Submit {
             .set("deadline", rails.deadline.clone())
             .set("failure_threshold", threshold)
             .set("canary", rails.canary)
+            .set("retention", rails.retention.clone())
     }
 }
 
@@ -263,13 +267,13 @@ mod tests {
     #[test]
     fn flags_become_fields() {
         let flags = "--start manual --concurrency 5 --rate 2.5 --max-attempts 3 --timeout 90s --canary 10 \
-            --failure-threshold 5% --fail-fast --priority -3 --deadline 2030-01-01T00:00:00Z";
+            --failure-threshold 5% --fail-fast --retention {\"inputs\":\"30d\"} --priority -3 --deadline 2030-01-01T00:00:00Z";
         let words: Vec<&str> = flags.split_whitespace().collect();
         assert_eq!(
             fields(&words),
             json!({
                 "job_type": "echo", "start": "manual", "concurrency": 5, "rate_per_s": 2.5, "max_attempts": 3,
-                "timeout": "90s", "canary": 10, "priority": -3, "deadline": "2030-01-01T00:00:00Z",
+                "timeout": "90s", "canary": 10, "retention": {"inputs": "30d"}, "priority": -3, "deadline": "2030-01-01T00:00:00Z",
                 "failure_threshold": {"percent": 5.0, "action": "fail"},
             })
         );
@@ -287,6 +291,7 @@ mod tests {
             ["--failure-threshold", "101%"],
             ["--deadline", "soon"],
             ["--max-attempts", "0"],
+            ["--retention", "30d"],
         ] {
             let words = ["submit", "f", "--job-type", "echo"];
             assert!(

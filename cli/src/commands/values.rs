@@ -23,6 +23,12 @@ pub(crate) fn rate(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| "expected a number over 0".to_owned())
 }
 
+/// A JSON object.
+pub(crate) fn object(text: &str) -> Result<Value, String> {
+    let value = serde_json::from_str(text).ok().filter(Value::is_object);
+    value.ok_or_else(|| "expected a JSON object".to_owned())
+}
+
 /// How many failed items are too many.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Threshold {

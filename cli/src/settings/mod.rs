@@ -13,6 +13,7 @@ mod overrides;
 mod problem;
 mod public_url;
 mod raw;
+mod retention;
 mod schemas;
 mod spaces;
 mod telemetry;
@@ -115,6 +116,9 @@ impl Settings {
             .map_err(|error| Invalid::new("job_types", error.to_string()))?;
         let schemas =
             Schemas::compile(&job_types).map_err(|error| Invalid::new("job_types", error.to_string()))?;
+        let keep = raw.keep.map(|period| period.0);
+        let spaces = SpaceSettings::validate(raw.spaces.clone())?;
+        let retention = raw.retention.validate(keep, &spaces)?;
         Ok(Self {
             engines: Engines::validate(&raw, &data)?,
             listen: Listen::validate(raw.listen.as_deref(), raw.listen_public)?,
@@ -123,14 +127,17 @@ impl Settings {
             public_url: PublicUrl::validate(raw.public_url.as_deref())?,
             drain: raw.drain.map_or(Duration::from_secs(30), |period| period.0),
             open_ttl: open_ttl(raw.open_ttl)?,
-            keep: raw.keep.map(|period| period.0),
+            keep,
             cancel_grace: raw
                 .cancel_grace
                 .map_or(Duration::from_secs(10), |period| period.0),
             telemetry: TelemetrySettings::validate(raw.log, raw.otlp_endpoint.as_deref())?,
             worker: raw.worker.validate(cores)?,
-            api: raw.api.validate()?,
-            spaces: SpaceSettings::validate(raw.spaces)?,
+            api: ApiSettings {
+                retention,
+                ..raw.api.validate()?
+            },
+            spaces,
             data,
             job_types,
             schemas: Arc::new(schemas),

@@ -7,6 +7,7 @@ use flotilla_core::job_type::{JobTypes, duration};
 use serde::{Deserialize, Serialize};
 
 use super::api::RawApi;
+use super::retention::RawRetention;
 use super::spaces::RawSpaces;
 use super::worker::RawWorker;
 
@@ -27,6 +28,7 @@ pub(crate) struct Raw {
     pub(super) drain: Option<Period>,
     pub(super) open_ttl: Option<Period>,
     pub(super) keep: Option<Period>,
+    pub(super) retention: RawRetention,
     pub(super) cancel_grace: Option<Period>,
     pub(super) log: Option<String>,
     pub(super) otlp_endpoint: Option<String>,

@@ -1,10 +1,11 @@
-//! `[spaces.NAME]`: how much of the fleet a space gets.
+//! `[spaces.NAME]`: how much of the fleet a space gets, and how long what its batches leave stays.
 
 use std::collections::{BTreeMap, HashMap};
 
 use flotilla_core::Space;
 use flotilla_core::job_type::is_rate;
 use flotilla_core::limits::{Ceiling, Ceilings, Scope};
+use flotilla_core::retention::Retention;
 use serde::{Deserialize, Serialize};
 
 use super::Invalid;
@@ -19,6 +20,7 @@ pub(crate) struct RawSpace {
     weight: Option<u32>,
     concurrency: Option<u32>,
     rate_per_s: Option<f64>,
+    retention: Retention,
 }
 
 /// How much of the fleet spaces get that are named.
@@ -26,6 +28,8 @@ pub(crate) struct RawSpace {
 pub(crate) struct SpaceSettings {
     /// Shares of a busy fleet, where they are not 1.
     pub(crate) weights: HashMap<Space, u32>,
+    /// How long what its batches leave stays, where that was said.
+    pub(super) retention: HashMap<Space, Retention>,
     ceilings: Vec<(Space, Ceiling)>,
 }
 
@@ -48,6 +52,7 @@ impl SpaceSettings {
             if let Some(weight) = raw.weight {
                 settings.weights.insert(space.clone(), weight);
             }
+            settings.retention.insert(space.clone(), raw.retention);
             settings.ceilings.push((space, ceiling));
         }
         Ok(settings)
@@ -75,7 +80,9 @@ impl RawSpace {
         if self.rate_per_s.is_some_and(|rate| !is_rate(rate)) {
             return Err("rate_per_s must be over 0".to_owned());
         }
-        Ok(())
+        self.retention
+            .validate()
+            .map_err(|why| format!("retention.{why}"))
     }
 }
 

@@ -108,6 +108,54 @@ fn spaces_have_shares_and_ceilings() {
 }
 
 #[test]
+fn retention_is_said_in_three_places() {
+    let toml = "\
+        keep = \"90d\"\n\
+        retention = { inputs = \"30d\", archive = true }\n\
+        [spaces.team-a]\nretention = { results = \"10d\" }\n\
+        [job_types.enrich]\nhandler = { kind = \"echo\" }\nretention = { outputs = \"1h\" }\n";
+    let settings = load(
+        toml,
+        &[("FLOTILLA_RETENTION_OUTPUTS", "7d")],
+        Overrides::default(),
+    )
+    .unwrap();
+    let days = |days: u64| Some(Duration::from_secs(days * 86_400));
+    let retention = &settings.api.retention;
+    let elsewhere = retention.of(&flotilla_core::Space::default());
+    assert_eq!(
+        (
+            elsewhere.inputs,
+            elsewhere.outputs,
+            elsewhere.results,
+            elsewhere.archive
+        ),
+        (days(30), days(7), days(90), Some(true)),
+        "`keep` is for what is not said"
+    );
+    assert_eq!(retention.of(&"team-a".parse().unwrap()).results, days(10));
+    let enrich = settings.job_types.get("enrich").unwrap().retention;
+    assert_eq!(enrich.outputs, Some(Duration::from_secs(3_600)));
+    for (bad, part) in [
+        ("[retention]\ninput = \"3d\"", "`retention.inputs`"),
+        ("[retention]\ninputs = \"40000d\"", "36500 days"),
+        ("[spaces.a]\nretention = { inputs = \"40000d\" }", "36500 days"),
+        ("[spaces.a]\nretention = { input = \"3d\" }", "inputs"),
+    ] {
+        let text = refused(bad, &[]);
+        assert!(
+            text.contains(part) && text.contains("fleet.toml"),
+            "{bad}: {text}"
+        );
+    }
+    let text = refused(
+        "[job_types.a]\nhandler = { kind = \"echo\" }\nretention = { results = \"40000d\" }",
+        &[],
+    );
+    assert!(text.contains("job_types.a: retention.results"), "{text}");
+}
+
+#[test]
 fn a_bad_space_is_refused() {
     let text = refused("[spaces.a]\nwieght = 3", &[]);
     assert!(

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::{BatchId, Result, Space};
+use tokio::time::Instant;
 
-use super::Task;
+use super::expiries::rest;
+use super::{ROWS, Task};
 use crate::Deps;
 
 /// Batches per look.
 const LIMIT: u32 = 100;
-/// Rows per transaction.
-const ROWS: u32 = 5_000;
 
 /// Removes what is left of deleted batches.
 pub struct Deletions {
@@ -30,8 +30,12 @@ impl Deletions {
     async fn remove(&self, space: &Space, batch: BatchId) -> Result<()> {
         self.deps.objects.remove_batch(space, batch).await?;
         self.deps.progress.forget(space, batch).await?;
-        while !self.deps.store.purge(batch, ROWS).await? {
-            tokio::task::yield_now().await;
+        loop {
+            let began = Instant::now();
+            if self.deps.store.purge(batch, ROWS).await? {
+                break;
+            }
+            rest(began).await;
         }
         tracing::info!(%batch, "removed a deleted batch");
         Ok(())

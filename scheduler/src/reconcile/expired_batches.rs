@@ -1,4 +1,5 @@
-//! A batch has expired if it ended longer ago than batches are kept. It is deleted; [`Deletions`](super::Deletions) removes
+//! A batch has expired if it ended longer ago than batches are kept, and its own retention does not say how long it stays
+//! (then see [`Expiries`](super::Expiries)). It is archived where that was asked for, and deleted; [`Deletions`](super::Deletions) removes
 //! what it has stored.
 
 use std::time::Duration;
@@ -7,9 +8,10 @@ use async_trait::async_trait;
 use flotilla_core::Result;
 use flotilla_core::command::{Actor, Command};
 use flotilla_core::ports::store::Steered;
+use flotilla_core::retention::Part;
 
 use super::{Task, before};
-use crate::Deps;
+use crate::{Deps, archive};
 
 /// Batches per look.
 const LIMIT: u32 = 1_000;
@@ -45,6 +47,12 @@ impl Task for ExpiredBatches {
         let (store, now) = (&self.deps.store, self.deps.clock.now());
         let mut deleted = 0;
         for (space, batch) in store.ended_batches(before(now, self.keep), LIMIT).await? {
+            let Some(ended) = store.batch(&space, batch).await? else {
+                continue;
+            };
+            if !archive::before(&self.deps, &ended, Part::Results).await? {
+                continue;
+            }
             let command = Command::Delete { force: false };
             match store
                 .command(&space, batch, &command, &Actor::system(), now)

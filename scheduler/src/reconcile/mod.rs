@@ -9,6 +9,7 @@ mod deadlines;
 mod deletions;
 mod expired_batches;
 mod expired_leases;
+mod expiries;
 mod forgotten_keys;
 mod lost_dispatches;
 mod missing_queues;
@@ -27,6 +28,7 @@ pub use deadlines::Deadlines;
 pub use deletions::Deletions;
 pub use expired_batches::ExpiredBatches;
 pub use expired_leases::ExpiredLeases;
+pub use expiries::Expiries;
 pub use forgotten_keys::ForgottenKeys;
 pub use lost_dispatches::LostDispatches;
 pub use missing_queues::MissingQueues;
@@ -35,6 +37,9 @@ pub use unsealed_batches::UnsealedBatches;
 
 use crate::live_view::LiveView;
 use crate::{Config, Deps};
+
+/// Rows that one transaction removes: see `docs/adr/012-retention-in-steps.md`.
+const ROWS: u32 = 2_000;
 
 /// A reconciler.
 #[async_trait]
@@ -61,6 +66,7 @@ pub(crate) fn start(deps: &Deps, config: &Config, view: &LiveView, tasks: &Tasks
         Box::new(Cancellations::new(deps, view, config.cancel_grace)),
         Box::new(Deadlines::new(deps, view)),
         Box::new(Deletions::new(deps)),
+        Box::new(Expiries::new(deps)),
         Box::new(ExpiredLeases::new(deps, view)),
         Box::new(ForgottenKeys::new(deps)),
         Box::new(LostDispatches::new(deps, config.topology.shards)),

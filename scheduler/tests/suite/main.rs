@@ -6,6 +6,7 @@ mod cancelling;
 mod counting;
 mod dead_letters;
 mod deleting;
+mod expiring;
 mod losing;
 mod running_out;
 mod stopping;

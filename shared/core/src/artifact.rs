@@ -1,6 +1,10 @@
 //! Files that come of items: what is recorded of them, and which names and types they may have.
 
+use std::fmt::Write;
+
 use serde::{Deserialize, Serialize};
+
+use crate::ids::{BatchId, ItemIndex, Space};
 
 /// A file that came of an item. It is in object storage; this is recorded with the outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,9 +176,58 @@ const TYPES: [(&str, &str); 45] = [
     ("bin", UNKNOWN_TYPE),
 ];
 
+/// Whose files they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The tenant.
+    pub space: Space,
+    /// The batch.
+    pub batch: BatchId,
+}
+
+impl Owner {
+    /// Where a file of an item is downloaded, from the root of the API.
+    #[must_use]
+    pub fn url(&self, index: ItemIndex, name: &str) -> String {
+        let name = percent_encoded(name, b"/");
+        let url = format!("/v1/batches/{}/items/{index}/artifacts/{name}", self.batch);
+        if self.space == Space::default() {
+            url
+        } else {
+            format!("{url}?space={}", self.space)
+        }
+    }
+}
+
+/// `text` with everything encoded but letters, digits, `-`, `.`, `_`, `~`, and `kept`.
+#[must_use]
+pub fn percent_encoded(text: &str, kept: &[u8]) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for &byte in text.as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a string can't fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_says_whose_file_it_is() {
+        let owner = |space: &str| Owner {
+            space: space.parse().unwrap(),
+            batch: BatchId(uuid::Uuid::nil()),
+        };
+        let path = "/v1/batches/00000000-0000-0000-0000-000000000000/items/7/artifacts/a%20b/%C3%BC%3F%23";
+        assert_eq!(owner("default").url(7, "a b/ü?#"), path);
+        assert_eq!(owner("team").url(7, "a b/ü?#"), format!("{path}?space=team"));
+    }
 
     #[test]
     fn a_name_leads_nowhere_else() {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::artifact;
 use crate::ids::Pool;
 use crate::limits::{Ceiling, Ceilings, Scope};
+use crate::retention::Retention;
 use crate::retry::Backoff;
 use crate::schema::ItemSchema;
 
@@ -53,6 +54,9 @@ pub struct JobType {
     /// What an item looks like; others are refused before they are accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<ItemSchema>,
+    /// How long what its batches leave stays after their end.
+    #[serde(default, skip_serializing_if = "Retention::is_empty")]
+    pub retention: Retention,
 }
 
 /// The longest timeout of an attempt. Longer than RabbitMQ lets a delivery be unacknowledged: see
@@ -248,6 +252,7 @@ impl JobType {
             rate_per_s: None,
             worker_concurrency: None,
             schema: None,
+            retention: Retention::default(),
         }
     }
 
@@ -276,6 +281,9 @@ impl JobType {
         if self.rate_per_s.is_some_and(|rate| !is_rate(rate)) {
             return Err("rate_per_s must be over 0".into());
         }
+        self.retention
+            .validate()
+            .map_err(|why| format!("retention.{why}"))?;
         match &self.handler {
             HandlerSpec::Exec(exec) => exec.validate(),
             HandlerSpec::Http(http) if !is_artifact_limit(http.max_artifact_bytes) => Err(artifact_limit()),

@@ -3,6 +3,8 @@
 //! A store loads a [`BatchRecord`] under the lock of its counters, calls one of these methods, and writes back what
 //! changed, all in one transaction. So both databases obey the same rules, and the rules can be tested without one.
 
+mod expiry;
+
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
@@ -16,7 +18,10 @@ use crate::outcome::Outcome;
 use crate::place::{Effect, Lease, Place, Whereabouts};
 use crate::ports::store::NewBatch;
 use crate::result::BatchResult;
+use crate::retention::Part;
 use crate::tally::{Ended, Tally};
+
+pub(crate) use self::expiry::needs_archive;
 
 /// A batch as a store keeps it.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +78,20 @@ pub struct Control {
     pub failed_before: u32,
     /// See [`failed_before`](Self::failed_before).
     pub settled_before: u32,
+    /// What of it was removed because its time was over, or is being removed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expired: Vec<Part>,
+    /// What of that is being removed at this moment: nothing of it runs again meanwhile.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expiring: Vec<Part>,
+    /// Of which of its results the last archive is; 0 where it has none.
+    #[serde(skip_serializing_if = "is_none")]
+    pub archived: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none(revision: &u32) -> bool {
+    *revision == 0
 }
 
 /// What a store writes after attempts were taken.
@@ -168,6 +187,9 @@ impl BatchRecord {
             created_at: self.created_at,
             started_at: self.started_at,
             completed_at: self.completed_at,
+            expired: self.control.expired,
+            expiring: self.control.expiring,
+            archived: self.control.archived,
             deleted: self.deleted_at.is_some(),
             error: self.error,
             errors: self.tally.detail.error_groups(),
@@ -497,7 +519,7 @@ impl BatchRecord {
     /// Opens it again for `items` that ended, after [`Tally::reopen`] was told of each of them and
     /// [`TallyDetail::recount_errors`](crate::tally::TallyDetail::recount_errors) of what is left of their error groups.
     /// A deadline that has passed is lifted: it would end the batch again at once. The caller has checked with
-    /// [`BatchState::reopen`] that it may.
+    /// [`may_reopen`](Self::may_reopen) that it may.
     pub fn reopened(&mut self, items: u32, by: &Actor, now: Timestamp) -> Option<BatchEvent> {
         let state = self.state.reopen().ok()?;
         if items == 0 {

@@ -46,6 +46,7 @@ mod connect;
 mod dead;
 mod dispatch;
 mod error;
+mod expire;
 pub mod hot_paths;
 mod intake;
 mod ledger;

@@ -7,6 +7,7 @@ use flotilla_core::batch::{Batch, BatchSpec, FailureThreshold, Start};
 use flotilla_core::ids::BatchId;
 use flotilla_core::outcome::{ItemError, ItemErrorKind};
 use flotilla_core::record::BatchRecord;
+use flotilla_core::retention::Retention;
 use flotilla_core::retry::Backoff;
 use flotilla_core::tally::Tally;
 use flotilla_core::{Json, WorkerId};
@@ -70,6 +71,8 @@ struct Options {
     deduplicate_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_hash: Option<String>,
+    #[serde(skip_serializing_if = "Retention::is_empty")]
+    retention: Retention,
 }
 
 /// The text of the column `options`.
@@ -82,6 +85,7 @@ pub(crate) fn options(spec: &BatchSpec) -> Result<String, Failure> {
             failure_threshold: spec.failure_threshold,
             deduplicate_ms: spec.deduplicate.map(millis),
             request_hash: spec.request_hash.clone(),
+            retention: spec.retention,
         },
     )
 }
@@ -148,6 +152,7 @@ pub(crate) fn spec(row: &Row) -> Result<BatchSpec, Failure> {
         failure_threshold: options.failure_threshold,
         canary: limit(row, "canary")?,
         deduplicate: options.deduplicate_ms.map(Duration::from_millis),
+        retention: options.retention,
         metadata: metadata.map(|text| json("metadata", text)).transpose()?,
         traceparent: get(row, "traceparent")?,
         request_hash: options.request_hash,

@@ -27,6 +27,7 @@
 mod dead_letters;
 mod dispatch;
 mod error;
+mod expire;
 mod intake;
 mod keys;
 mod ledger;

@@ -4,6 +4,7 @@ mod batch;
 mod claimed;
 pub(crate) mod dead_letter;
 pub(crate) mod event;
+pub(crate) mod expiry;
 mod item;
 pub(crate) mod lease;
 pub(crate) mod outcome;

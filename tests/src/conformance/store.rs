@@ -12,6 +12,7 @@ pub mod claims;
 pub mod commands;
 pub mod consistency;
 pub mod dead_letters;
+pub mod expiring;
 pub mod fixture;
 pub mod in_flight;
 pub mod intake;
@@ -296,6 +297,22 @@ macro_rules! store_suite {
                 a_space_deletes_its_own,
                 an_open_batch_is_deleted_by_force,
                 what_is_being_removed_is_watched,
+            }
+            expiring {
+                parts_are_due_when_their_time_is_over,
+                every_end_counts,
+                inputs_are_removed_in_steps,
+                outputs_are_removed_in_steps,
+                dead_letters_are_removed_in_steps,
+                without_inputs_nothing_runs_again,
+                without_outputs_items_run_again,
+                while_a_part_is_removed_nothing_runs_again,
+                what_runs_again_is_kept,
+                a_deleted_batch_has_nothing_due,
+                several_may_remove_a_part,
+                nothing_goes_before_its_archive,
+                a_batch_with_an_end_of_its_own_is_kept_to_it,
+                outputs_of_items_that_never_ran_are_no_trouble,
             }
             reading {
                 outcomes_read_back,

@@ -2,6 +2,7 @@
 
 pub(crate) mod checks;
 mod query;
+mod retention;
 mod steering;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use flotilla_core::batch::{FailureThreshold, Start};
 use flotilla_core::job_type::JobTypes;
+use flotilla_core::retention::Retention;
 use flotilla_core::{BatchSpec, Json, Space};
 use jiff::Timestamp;
 
@@ -19,7 +21,7 @@ use crate::deps::Deps;
 use crate::problem::{Kind, Problem};
 
 /// The fields that say what a batch is to do.
-pub(crate) const FIELDS: [&str; 16] = [
+pub(crate) const FIELDS: [&str; 17] = [
     "space",
     "name",
     "job_type",
@@ -35,6 +37,7 @@ pub(crate) const FIELDS: [&str; 16] = [
     "failure_threshold",
     "canary",
     "deduplicate",
+    "retention",
     "metadata",
 ];
 
@@ -66,6 +69,7 @@ pub(crate) struct Options {
     canary: Option<u32>,
     /// How long `custom_id`s are remembered.
     pub(crate) deduplicate: Option<Duration>,
+    retention: Retention,
     metadata: Option<Json>,
 }
 
@@ -120,6 +124,7 @@ impl Options {
             failure_threshold: None,
             canary: None,
             deduplicate: None,
+            retention: Retention::default(),
             metadata: None,
         }
     }
@@ -183,6 +188,7 @@ impl Options {
             "failure_threshold" => self.failure_threshold = Some(steering::failure_threshold(value)?),
             "canary" => self.canary = Some(steering::canary(value)?),
             "deduplicate" => self.deduplicate = Some(steering::deduplicate(value)?),
+            "retention" => self.retention = retention::retention(value)?,
             "metadata" => self.set_metadata(value)?,
             _ => return Err(unknown(field, &["items"])),
         }
@@ -247,6 +253,7 @@ impl Options {
             failure_threshold: self.failure_threshold,
             canary: self.canary,
             deduplicate: self.deduplicate,
+            retention: self.retention.over(job_type.retention),
             metadata: self.metadata.clone(),
             traceparent,
             request_hash: None,

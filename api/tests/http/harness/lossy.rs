@@ -16,11 +16,12 @@ use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
 use flotilla_core::place::{Lease, Place};
 use flotilla_core::ports::Store;
 use flotilla_core::ports::store::{
-    Active, Appended, Appending, Claim, ClaimId, Created, DeadLetters, Dispatch, InFlight, Intake, KeyHolder,
-    Known, Ledger, NewBatch, Opened, Portion, Portioned, Reading, Reopened, Resend, Steer, Steered, Upkeep,
-    Want,
+    Active, Appended, Appending, Claim, ClaimId, Created, DeadLetters, Dispatch, Expire, Expiry, InFlight,
+    Intake, KeyHolder, Known, Ledger, NewBatch, Opened, Portion, Portioned, Reading, Removed, Reopened,
+    Resend, Steer, Steered, Upkeep, Want,
 };
 use flotilla_core::result::BatchResult;
+use flotilla_core::retention::Part;
 use flotilla_core::skipped::SkippedItem;
 use flotilla_core::{Batch, BatchId, Error, ItemIndex, Result, Space};
 use jiff::Timestamp;
@@ -174,6 +175,14 @@ pass! { Upkeep if whatever:
     forget_keys(limit: u32, now: Timestamp) -> u32;
     resend(batch: BatchId, lost: &[Resend]) -> u32;
     purge(batch: BatchId, limit: u32) -> bool;
+}
+
+pass! { Expire if whatever:
+    due_expiries(limit: u32, now: Timestamp) -> Vec<Expiry>;
+    begin_expiry(batch: BatchId, part: Part, now: Timestamp) -> bool;
+    expire_some(batch: BatchId, part: Part, limit: u32) -> Removed;
+    end_expiry(batch: BatchId, part: Part) -> ();
+    archived(batch: BatchId, revision: u32) -> bool;
 }
 
 pass! { Reading if there:

@@ -14,11 +14,12 @@ use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
 use flotilla_core::place::{Lease, Place};
 use flotilla_core::ports::Store;
 use flotilla_core::ports::store::{
-    Active, Appended, Appending, Claim, ClaimId, Created, DeadLetters, Dispatch, InFlight, Intake, KeyHolder,
-    Known, Ledger, NewBatch, Opened, Portion, Portioned, Reading, Reopened, Resend, Steer, Steered, Upkeep,
-    Want,
+    Active, Appended, Appending, Claim, ClaimId, Created, DeadLetters, Dispatch, Expire, Expiry, InFlight,
+    Intake, KeyHolder, Known, Ledger, NewBatch, Opened, Portion, Portioned, Reading, Removed, Reopened,
+    Resend, Steer, Steered, Upkeep, Want,
 };
 use flotilla_core::result::BatchResult;
+use flotilla_core::retention::Part;
 use flotilla_core::skipped::SkippedItem;
 use flotilla_core::{BatchId, Error, ItemIndex, Result, Space};
 use flotilla_sqlite::SqliteStore;
@@ -166,6 +167,14 @@ forward!(Upkeep {
     fn forget_keys(limit: u32, now: Timestamp) -> Result<u32>;
     fn resend(batch: BatchId, lost: &[Resend]) -> Result<u32>;
     fn purge(batch: BatchId, limit: u32) -> Result<bool>;
+});
+
+forward!(Expire {
+    fn due_expiries(limit: u32, now: Timestamp) -> Result<Vec<Expiry>>;
+    fn begin_expiry(batch: BatchId, part: Part, now: Timestamp) -> Result<bool>;
+    fn expire_some(batch: BatchId, part: Part, limit: u32) -> Result<Removed>;
+    fn end_expiry(batch: BatchId, part: Part) -> Result<()>;
+    fn archived(batch: BatchId, revision: u32) -> Result<bool>;
 });
 
 forward!(Reading {

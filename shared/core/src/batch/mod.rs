@@ -12,7 +12,9 @@ pub use self::state::{BatchState, Forbidden, UnknownState};
 use crate::command::Paused;
 use crate::ids::{BatchId, Space};
 use crate::pace::Eta;
+use crate::record::needs_archive;
 use crate::result::ErrorGroup;
+use crate::retention::Part;
 
 /// A batch as it is read.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,12 +54,26 @@ pub struct Batch {
     pub started_at: Option<Timestamp>,
     /// When its last item got a terminal state.
     pub completed_at: Option<Timestamp>,
+    /// What of it was removed because its time was over, or is being removed.
+    pub expired: Vec<Part>,
+    /// What of that is being removed at this moment.
+    pub expiring: Vec<Part>,
+    /// Of which of its results the last archive is; 0 where it has none.
+    pub archived: u32,
     /// It is being removed: readers do not see it any more.
     pub deleted: bool,
     /// Why it failed as a whole.
     pub error: Option<String>,
     /// How its items failed so far: failures that mean the same, largest group first.
     pub errors: Vec<ErrorGroup>,
+}
+
+impl Batch {
+    /// True where it must be archived before `part` of it goes.
+    #[must_use]
+    pub fn needs_archive(&self, part: Part) -> bool {
+        needs_archive(self.spec.retention.archive, part, self.archived, self.revision)
+    }
 }
 
 /// Which batches to list.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::Pool;
 use crate::json::Json;
+use crate::retention::Retention;
 use crate::retry::Backoff;
 
 /// What a batch is to do: fixed when it is sealed, but for what [`Change`](crate::command::Change) names.
@@ -42,6 +43,8 @@ pub struct BatchSpec {
     pub canary: Option<u32>,
     /// Items whose `custom_id` was accepted in its space less than so long ago are skipped. None: all are taken.
     pub deduplicate: Option<Duration>,
+    /// How long what it leaves stays after its end.
+    pub retention: Retention,
     /// Anything the producer wants to find again: a JSON object.
     pub metadata: Option<Json>,
     /// The W3C trace context of the request that created it: items continue this trace.
@@ -69,6 +72,7 @@ impl Default for BatchSpec {
             failure_threshold: None,
             canary: None,
             deduplicate: None,
+            retention: Retention::default(),
             metadata: None,
             traceparent: None,
             request_hash: None,

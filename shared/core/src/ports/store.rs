@@ -23,11 +23,12 @@ use crate::json::Json;
 use crate::limits::{Ceilings, ScopeUse, Supply};
 use crate::place::{Lease, Place};
 use crate::result::BatchResult;
+use crate::retention::Part;
 use crate::skipped::SkippedItem;
 
 /// Everything that a database does for Flotilla.
 #[async_trait]
-pub trait Store: Intake + Dispatch + Ledger + Steer + DeadLetters + Upkeep + Reading {
+pub trait Store: Intake + Dispatch + Ledger + Steer + DeadLetters + Upkeep + Expire + Reading {
     /// Brings the schema up to date. Forward only; safe to run from several processes at once.
     async fn migrate(&self) -> Result<()>;
 
@@ -474,7 +475,8 @@ pub trait Upkeep: Send + Sync {
     /// Ended batches that are to be removed, with their space.
     async fn deleted_batches(&self, limit: u32) -> Result<Vec<(Space, BatchId)>>;
 
-    /// Batches that ended before `ended_before`, oldest first, with their space.
+    /// Batches that ended before `ended_before` and whose retention does not say how long they stay, oldest first, with
+    /// their space.
     async fn ended_batches(&self, ended_before: Timestamp, limit: u32) -> Result<Vec<(Space, BatchId)>>;
 
     /// What is in flight of every batch that is under way: dispatched, without an outcome or a lease, and not due. Of a
@@ -493,6 +495,56 @@ pub trait Upkeep: Send + Sync {
     /// Removes at most about `limit` rows of a batch that is to be removed, and the batch with its last ones. True once
     /// nothing of it is left. What is not to be removed stays, and is false.
     async fn purge(&self, batch: BatchId, limit: u32) -> Result<bool>;
+}
+
+/// Removing what batches leave, as their retention says: part by part, a few rows at a time.
+///
+/// What is due is written with the end of a batch, and gone when it runs again or is deleted. A part is removed in three
+/// steps: [`begin_expiry`](Self::begin_expiry), from which on readers don't see it and nothing of the batch runs again
+/// until the last step; [`expire_some`](Self::expire_some) until all rows are done; [`end_expiry`](Self::end_expiry).
+/// Whoever dies in between is followed by somebody who goes on.
+#[async_trait]
+pub trait Expire: Send + Sync {
+    /// What is due at `now`, the longest overdue first.
+    async fn due_expiries(&self, limit: u32, now: Timestamp) -> Result<Vec<Expiry>>;
+
+    /// Decides that a part which is due is removed from now on. False where it is not to be removed (any more): it is not
+    /// due, the batch runs again or was deleted, or has to be archived first.
+    async fn begin_expiry(&self, batch: BatchId, part: Part, now: Timestamp) -> Result<bool>;
+
+    /// Removes what at most `limit` rows have of a part that was begun. Of two that do it at once, one goes on.
+    async fn expire_some(&self, batch: BatchId, part: Part, limit: u32) -> Result<Removed>;
+
+    /// Nothing of a part is left, neither rows nor objects.
+    async fn end_expiry(&self, batch: BatchId, part: Part) -> Result<()>;
+
+    /// Notes that the items of a batch were archived as they were at the end of `revision`. False where it has run again
+    /// since, or is gone.
+    async fn archived(&self, batch: BatchId, revision: u32) -> Result<bool>;
+}
+
+/// Something that is to be removed of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expiry {
+    /// The batch.
+    pub batch: BatchId,
+    /// Its tenant.
+    pub space: Space,
+    /// What.
+    pub part: Part,
+    /// Since when.
+    pub due_at: Timestamp,
+}
+
+/// What became of [`Expire::expire_some`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removed {
+    /// There may be more.
+    Some,
+    /// No row has anything of it any more.
+    All,
+    /// Somebody else is at it, or it is not to be removed any more.
+    Nothing,
 }
 
 /// What is known to be in flight of a batch.

@@ -323,7 +323,7 @@ impl Model {
         by: &Actor,
         now: Timestamp,
     ) -> Result<Vec<ItemIndex>, Forbidden> {
-        self.record.state.reopen()?;
+        self.record.may_reopen()?;
         let all = self.outcomes.values().filter(|outcome| chosen(outcome));
         let items: Vec<_> = all.map(|outcome| outcome.index).collect();
         for index in &items {

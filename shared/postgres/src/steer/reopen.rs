@@ -84,7 +84,7 @@ impl Operation for Reopen<'_> {
         let Some((_, mut record)) = visible(row, self.space)? else {
             return Ok(Reopened::Unknown);
         };
-        if let Err(forbidden) = record.state.reopen() {
+        if let Err(forbidden) = record.may_reopen() {
             return Ok(Reopened::Forbidden(forbidden));
         }
         let chosen = Chosen::by(self.selection);

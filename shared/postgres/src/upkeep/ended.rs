@@ -9,7 +9,7 @@ use crate::session::{Client, Operation};
 
 const ENDED: &str = "\
     SELECT id, space FROM batches
-    WHERE completed_at < $1 AND state IN ('completed', 'failed', 'cancelled') AND deleted_at IS NULL
+    WHERE completed_at < $1 AND expires_at IS NULL AND state IN ('completed', 'failed', 'cancelled') AND deleted_at IS NULL
     ORDER BY completed_at, id
     LIMIT $2";
 

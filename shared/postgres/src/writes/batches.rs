@@ -66,6 +66,11 @@ impl Kept {
             deadline: record.spec.deadline,
         }
     }
+
+    /// True where `after` ended, runs again, or was deleted, and this was not so.
+    pub(super) fn ends_otherwise(&self, after: &BatchRecord) -> bool {
+        (self.completed_at, self.deleted_at) != (after.completed_at, after.deleted_at)
+    }
 }
 
 #[derive(Debug, Default)]

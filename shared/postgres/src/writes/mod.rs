@@ -7,6 +7,7 @@
 mod batches;
 mod dead;
 mod events;
+mod expiries;
 mod keys;
 mod leases;
 pub(crate) mod outcomes;
@@ -79,6 +80,7 @@ pub(crate) async fn store(
     let (leases, ended_leases) = (leases::Rows::of(changes), keys::of_ended_leases(changes));
     let tried = tried::Rows::of(changes);
     let (events, results) = (events::Rows::of(changes), results::Rows::of(changes)?);
+    let expiries = expiries::Rows::of(changes);
     let (tallies, batches) = (tallies::Rows::of(changes)?, batches::Rows::of(changes)?);
     let mut writes: Vec<Write<'_>> = Vec::new();
     // In the order of the locks: rows of `batches` come last.
@@ -100,5 +102,6 @@ pub(crate) async fn store(
     write!(batches, batches.update(transaction));
     write!(events, events.insert(transaction));
     write!(results, results.insert(transaction));
+    write!(expiries, expiries.write(transaction));
     try_join_all(writes).await.map(drop)
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
 
 use super::text::{Text, json};
-use super::{event, spec};
+use super::{event, expiry, spec};
 use crate::error::Done;
 use crate::keys::{Id, Micros, Number, signed, time, unsigned};
 
@@ -137,6 +137,7 @@ impl BatchRow {
             UPDATE batches
             SET state = :state, control = :control, epoch = :epoch, revision = :revision, started_at = :started_at,
                 halted_at = :halted_at, completed_at = :completed_at, deleted_at = :deleted_at, error = :error,
+                expires_at = :expires_at,
                 idempotency_key = CASE WHEN :deleted_at IS NULL THEN idempotency_key END
             WHERE number = :number";
         let record = &self.record;
@@ -150,9 +151,10 @@ impl BatchRow {
             ":halted_at": record.halted_at.map(Micros),
             ":completed_at": record.completed_at.map(Micros),
             ":deleted_at": record.deleted_at.map(Micros),
+            ":expires_at": record.expires_at().map(Micros),
             ":error": record.error,
         })?;
-        Ok(())
+        expiry::keep(db, self.number, record)
     }
 
     /// Writes what it is to do.
@@ -248,7 +250,11 @@ impl BatchRow {
         }
         self.save_head(db)?;
         event::insert(db, self.number, events)?;
-        result.map_or(Ok(()), |result| insert_result(db, self.number, result))
+        let Some(result) = result else {
+            return Ok(());
+        };
+        expiry::insert(db, self.number, &self.record)?;
+        insert_result(db, self.number, result)
     }
 }
 

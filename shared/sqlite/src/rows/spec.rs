@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use flotilla_core::batch::{BatchSpec, FailureThreshold, Start};
+use flotilla_core::retention::Retention;
 use flotilla_core::retry::Backoff;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, named_params};
@@ -26,6 +27,8 @@ struct Options {
     deduplicate_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_hash: Option<String>,
+    #[serde(skip_serializing_if = "Retention::is_empty")]
+    retention: Retention,
 }
 
 /// Reads the columns.
@@ -47,6 +50,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<BatchSpec> {
         failure_threshold: options.failure_threshold,
         canary: row.get("canary")?,
         deduplicate: options.deduplicate_ms.map(from_millis),
+        retention: options.retention,
         metadata: row.get::<_, Option<Raw>>("metadata")?.map(|Raw(json)| json),
         traceparent: row.get("traceparent")?,
         request_hash: options.request_hash,
@@ -82,6 +86,7 @@ pub(super) fn save(db: &Connection, number: Number, spec: &BatchSpec) -> Done<()
         failure_threshold: spec.failure_threshold,
         deduplicate_ms: spec.deduplicate.map(millis),
         request_hash: spec.request_hash.clone(),
+        retention: spec.retention,
     };
     db.prepare_cached(sql)?.execute(named_params! {
         ":number": number,

@@ -28,7 +28,7 @@ pub(super) fn dry_run(
     let Some(batch) = BatchRow::load(db, id)?.filter(|batch| batch.is_seen_by(space)) else {
         return Ok(Reopened::Unknown);
     };
-    if let Err(forbidden) = batch.record.state.reopen() {
+    if let Err(forbidden) = batch.record.may_reopen() {
         return Ok(Reopened::Forbidden(forbidden));
     }
     let items = Selected::new(&batch, selection)?.count(db)?;
@@ -47,7 +47,7 @@ pub(super) fn reopen(
     let Some(mut batch) = BatchRow::load(db, id)?.filter(|batch| batch.is_seen_by(space)) else {
         return Ok(Reopened::Unknown);
     };
-    if let Err(forbidden) = batch.record.state.reopen() {
+    if let Err(forbidden) = batch.record.may_reopen() {
         return Ok(Reopened::Forbidden(forbidden));
     }
     let selected = Selected::new(&batch, selection)?;

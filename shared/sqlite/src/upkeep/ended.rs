@@ -12,7 +12,7 @@ use crate::keys::Micros;
 pub(super) fn list(db: &Connection, before: Timestamp, limit: u32) -> Done<Vec<(Space, BatchId)>> {
     let sql = "
         SELECT space, id FROM batches
-        WHERE completed_at < ?1 AND state IN ('completed', 'failed', 'cancelled') AND deleted_at IS NULL
+        WHERE completed_at < ?1 AND expires_at IS NULL AND state IN ('completed', 'failed', 'cancelled') AND deleted_at IS NULL
         ORDER BY completed_at, id LIMIT ?2";
     let mut statement = db.prepare_cached(sql)?;
     let found = statement.query_map((Micros(before), limit), named)?;

@@ -10,6 +10,7 @@ use flotilla_core::item::{ItemFilter, ItemState};
 use flotilla_core::limits::Ceilings;
 use flotilla_core::message::Verdict;
 use flotilla_core::outcome::{ItemError, ItemErrorKind, Output};
+use flotilla_core::retention::Retention;
 use flotilla_core::retry::Backoff;
 use jiff::Timestamp;
 
@@ -92,6 +93,14 @@ fn full_spec() -> BatchSpec {
             action: FailureAction::Fail,
         }),
         canary: Some(6),
+        retention: Retention {
+            inputs: Some(Duration::from_secs(30 * 86_400)),
+            outputs: Some(Duration::from_millis(1_500)),
+            artifacts: Some(Duration::ZERO),
+            results: Some(Duration::from_secs(90 * 86_400)),
+            dead_letters: Some(Duration::from_secs(60)),
+            archive: Some(true),
+        },
         metadata: Some(Json::parse("{\"a\" : 1.0, \"é\": null}").expect("valid")),
         deduplicate: Some(Duration::from_secs(3_600)),
         request_hash: Some("ab12".into()),

@@ -9,6 +9,7 @@ mod limits;
 mod lost;
 mod poison;
 mod producers;
+mod retention;
 mod retries;
 mod starting;
 mod steering;
