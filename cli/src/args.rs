@@ -23,6 +23,7 @@ use crate::commands::rm::Rm;
 use crate::commands::run::Run;
 use crate::commands::seal::Seal;
 use crate::commands::set::Set;
+use crate::commands::skipped::Skipped;
 use crate::commands::start::Start;
 use crate::commands::submit::Submit;
 use crate::commands::watch::Watch;
@@ -78,12 +79,13 @@ pub(crate) enum Command {
     /// Brings the schema and the queues of a deployment up to date
     Migrate(Migrate),
     Run(Run),
-    Submit(Submit),
+    Submit(Box<Submit>),
     Ls(Ls),
     Get(Get),
     Watch(Watch),
     Items(Items),
     Download(Download),
+    Skipped(Skipped),
     Result(ResultOf),
     Errors(Errors),
     Explain(Explain),

@@ -116,6 +116,7 @@ impl Command {
             Self::Watch(watch) => return watch.run().await,
             Self::Items(items) => return items.run().await,
             Self::Download(download) => return download.run().await,
+            Self::Skipped(skipped) => return skipped.run().await,
             Self::Result(result) => return result.run().await,
             Self::Errors(errors) => return errors.run().await,
             Self::Explain(explain) => return explain.run().await,

@@ -80,6 +80,7 @@ fn every_package_is_known_here() {
             "flotilla-tests",
             "flotilla-bench",
             "flotilla-instructions",
+            "flotilla-fuzz",
         ]))
         .collect();
     let all: BTreeSet<String> = dependencies().into_keys().collect();

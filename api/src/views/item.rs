@@ -1,10 +1,10 @@
 //! An item.
 
+use flotilla_core::Json;
 use flotilla_core::attempt::Tried;
 use flotilla_core::item_line::ItemLine;
 use flotilla_core::outcome::ItemError;
 use flotilla_core::place::{Lease, Place};
-use flotilla_core::Json;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::openapi::RefOr;

@@ -27,10 +27,28 @@ impl Client {
         state: Option<&str>,
         out: &mut impl Write,
     ) -> Result<()> {
-        let mut lines = Lines::new(format == "ndjson");
+        let query = Query {
+            what: "download",
+            format,
+            state,
+        };
+        self.fetch(id, query, Lines::new(format == "ndjson"), out).await
+    }
+
+    /// Writes what was left out of a batch to `out`. It has no place to go on from, so it is asked for once.
+    pub(crate) async fn skipped(&self, id: &str, format: &str, out: &mut impl Write) -> Result<()> {
+        let query = Query {
+            what: "skipped",
+            format,
+            state: None,
+        };
+        self.fetch(id, query, Lines::new(false), out).await
+    }
+
+    async fn fetch(&self, id: &str, query: Query<'_>, mut lines: Lines, out: &mut impl Write) -> Result<()> {
         let mut until = Instant::now() + PATIENCE;
         loop {
-            let (before, query) = (lines.index()?, Query { format, state });
+            let before = lines.index()?;
             match self.part(id, query, before, &mut lines, out).await {
                 Ok(()) => return lines.end().context("the download ended in the middle of a line"),
                 Err(Broken::Here(error)) => return Err(error),
@@ -69,7 +87,7 @@ impl Client {
         pairs.extend(query.state.map(|state| ("state", state.to_owned())));
         pairs.extend(after.map(|index| ("cursor", index.to_string())));
         let url = self
-            .url(&["v1", "batches", id, "download"], &pairs)
+            .url(&["v1", "batches", id, query.what], &pairs)
             .map_err(Broken::Here)?;
         self.pieces(url, lines, out).await
     }
@@ -112,6 +130,8 @@ impl Client {
 
 #[derive(Clone, Copy)]
 struct Query<'a> {
+    /// The last part of the path.
+    what: &'a str,
     format: &'a str,
     state: Option<&'a str>,
 }

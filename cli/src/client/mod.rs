@@ -4,7 +4,6 @@ mod act;
 mod actor;
 pub(crate) mod dead_letters;
 mod download;
-mod lines;
 pub(crate) mod problem;
 mod read;
 pub(crate) mod upload;
@@ -25,6 +24,9 @@ use self::problem::{Problem, Unreachable};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer may take, uploads apart.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// As a URL is printed.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:7400/";
 
 /// Which server, and as whom.
 #[derive(Debug, Clone, Args)]
@@ -69,6 +71,19 @@ impl Reply {
 }
 
 impl ServerArgs {
+    /// The same flags as words of a command, without credentials.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let is_secret = !self.server.username().is_empty() || self.server.password().is_some();
+        if self.server.as_str() != DEFAULT_SERVER && !is_secret {
+            words.extend(["--server".to_owned(), self.server.to_string()]);
+        }
+        if let Some(space) = &self.space {
+            words.extend(["--space".to_owned(), space.clone()]);
+        }
+        words
+    }
+
     /// The client that the flags describe.
     pub(crate) fn client(&self) -> Result<Client> {
         Client::new(self.server.clone(), self.space.clone())
@@ -143,6 +158,15 @@ impl fmt::Display for Client {
 pub(crate) fn is_passing(error: &anyhow::Error) -> bool {
     match error.downcast_ref::<Problem>() {
         Some(problem) => problem.is_passing(),
+        None => error.is::<Unreachable>(),
+    }
+}
+
+/// True where an upload that can be repeated is worth it: the connection broke, the server has a problem of its own, or
+/// has not noticed yet that the last attempt is over.
+pub(crate) fn is_worth_repeating(error: &anyhow::Error) -> bool {
+    match error.downcast_ref::<Problem>() {
+        Some(problem) => problem.is_worth_repeating(),
         None => error.is::<Unreachable>(),
     }
 }

@@ -6,7 +6,8 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use url::Url;
 
-use crate::output::text;
+use super::view::ItemError;
+use crate::output::{item_errors, text};
 
 /// Longer answers of strangers (a proxy's error page) are cut.
 const MAX_FOREIGN: usize = 200;
@@ -21,6 +22,9 @@ pub(crate) struct Problem {
     title: String,
     detail: String,
     line: Option<u64>,
+    /// What is wrong with which items: the first of them, and how many there are.
+    errors: Vec<ItemError>,
+    errors_total: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -32,6 +36,10 @@ struct Document {
     detail: String,
     #[serde(default)]
     line: Option<u64>,
+    #[serde(default)]
+    errors: Vec<ItemError>,
+    #[serde(default)]
+    errors_total: Option<u64>,
 }
 
 impl Problem {
@@ -44,6 +52,8 @@ impl Problem {
                 title: document.title,
                 detail: document.detail,
                 line: document.line,
+                errors: document.errors,
+                errors_total: document.errors_total,
             },
             // Not from Flotilla: a proxy in between, or another server altogether.
             Err(_) => Self {
@@ -52,6 +62,8 @@ impl Problem {
                 title: String::new(),
                 detail: format!("the server answered {status}: {}", text::clean(body, MAX_FOREIGN)),
                 line: None,
+                errors: Vec::new(),
+                errors_total: None,
             },
         }
     }
@@ -63,10 +75,24 @@ impl Problem {
         } else {
             &self.detail
         };
+        if !self.errors.is_empty() {
+            let errors = item_errors::describe(&self.errors, self.errors_total);
+            return format!("{text}\n{}", errors.trim_end());
+        }
         match self.line {
             Some(line) if !text.contains("line") => format!("{text} (line {line})"),
             _ => text.clone(),
         }
+    }
+
+    /// True where the same upload may succeed in a while.
+    pub(super) fn is_worth_repeating(&self) -> bool {
+        self.status.is_server_error()
+            || matches!(
+                self.status,
+                StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+            )
+            || self.slug == "append-in-progress"
     }
 
     /// True where the same request may succeed in a moment.
@@ -91,6 +117,11 @@ impl Unreachable {
             place: shown(base),
             reason: reason(error),
         }
+    }
+
+    /// What broke.
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
     }
 
     /// Nothing moved for too long.
@@ -137,6 +168,19 @@ mod tests {
         assert_eq!(problem.to_string(), "expected `,` (line 17)");
         assert_eq!(problem.slug, "invalid-json");
         assert!(!problem.is_passing());
+    }
+
+    #[test]
+    fn errors_of_items_stand_one_per_line() {
+        let body = r#"{"type":"/problems/invalid-items","title":"Items are not valid","status":422,"detail":"2 items are not valid",
+            "line":17,"errors":[{"item":15,"line":17,"pointer":"/age","detail":"must be an integer","expected":"integer"},
+            {"item":16,"line":null,"pointer":"","detail":"must be an object"}],"errors_total":2}"#;
+        let problem = Problem::parse(StatusCode::UNPROCESSABLE_ENTITY, body);
+        assert_eq!(
+            problem.to_string(),
+            "2 items are not valid\n  line 17, item 15, /age: must be an integer\n  item 16: must be an object"
+        );
+        assert!(!problem.is_worth_repeating());
     }
 
     #[test]

@@ -276,5 +276,49 @@ pub(crate) struct RefusedView {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Appended {
     pub(crate) appended: u32,
+    /// Items that were there already.
+    #[serde(default)]
+    pub(crate) deduplicated: u32,
+    /// Items that are not valid, where those are left out.
+    #[serde(default)]
+    pub(crate) skipped: u32,
     pub(crate) total: u32,
+}
+
+/// What is wrong with an item of an upload.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct ItemError {
+    pub(crate) item: Option<u64>,
+    pub(crate) line: Option<u64>,
+    /// Where in the item, as a JSON pointer.
+    pub(crate) pointer: Option<String>,
+    #[serde(default)]
+    pub(crate) detail: String,
+    pub(crate) expected: Option<serde_json::Value>,
+}
+
+/// What an upload would amount to.
+#[derive(Debug, Deserialize)]
+pub(crate) struct DryRun {
+    pub(crate) items: u64,
+    #[serde(default)]
+    pub(crate) skipped: u64,
+    pub(crate) bytes: u64,
+    pub(crate) estimate: Option<Estimate>,
+    /// The first item, as it would be stored.
+    pub(crate) first: Option<Box<RawValue>>,
+    #[serde(default)]
+    pub(crate) errors: Vec<ItemError>,
+    #[serde(default)]
+    pub(crate) errors_total: Option<u64>,
+}
+
+/// How long a batch would take.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Estimate {
+    pub(crate) low_s: f64,
+    pub(crate) high_s: f64,
+    /// What that is known from.
+    #[serde(default)]
+    pub(crate) based_on: serde_json::Value,
 }

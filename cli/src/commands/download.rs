@@ -35,11 +35,21 @@ pub(crate) struct Download {
 
 /// The form of a file.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Form {
+pub(super) enum Form {
     /// An item as JSON per line
     Ndjson,
     /// A table
     Csv,
+}
+
+impl Form {
+    /// As the API calls it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+        }
+    }
 }
 
 impl Download {
@@ -62,10 +72,7 @@ impl Download {
         if self.archive {
             return client.archive(&self.id, out).await;
         }
-        let format = match self.format {
-            Form::Ndjson => "ndjson",
-            Form::Csv => "csv",
-        };
+        let format = self.format.as_str();
         let state = self.state.map(ItemState::as_str);
         client.download(&self.id, format, state, out).await
     }

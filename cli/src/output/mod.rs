@@ -2,9 +2,11 @@
 
 pub(crate) mod duration;
 pub(crate) mod file;
+pub(crate) mod item_errors;
 pub(crate) mod meter;
 pub(crate) mod number;
 pub(crate) mod progress;
+pub(crate) mod speed;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod text;

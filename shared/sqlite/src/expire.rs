@@ -111,13 +111,7 @@ fn remove_some(db: &Connection, id: BatchId, part: Part, limit: u32) -> Done<Rem
     let update = match part {
         Part::Inputs => INPUTS,
         Part::Outputs => OUTPUTS,
-        Part::DeadLetters => {
-            let gone = db
-                .prepare_cached(DEAD_LETTERS)?
-                .execute((batch.key(0), batch.end(), limit))?;
-            let all = gone < limit as usize;
-            return Ok(if all { Removed::All } else { Removed::Some });
-        }
+        Part::DeadLetters => return delete(db, DEAD_LETTERS, batch, limit),
         // They have no rows.
         Part::Artifacts | Part::Results => return Ok(Removed::All),
     };
@@ -126,7 +120,19 @@ fn remove_some(db: &Connection, id: BatchId, part: Part, limit: u32) -> Done<Rem
         .execute((batch.key(first), batch.key(end)))?;
     let advance = "UPDATE batch_expiries SET next_index = ?3 WHERE batch = ?1 AND part = ?2";
     db.prepare_cached(advance)?.execute((batch, part.as_str(), end))?;
-    Ok(if end < total { Removed::Some } else { Removed::All })
+    match part {
+        _ if end < total => Ok(Removed::Some),
+        Part::Inputs => delete(db, SKIPPED, batch, limit),
+        _ => Ok(Removed::All),
+    }
+}
+
+fn delete(db: &Connection, sql: &str, batch: Number, limit: u32) -> Done<Removed> {
+    let gone = db
+        .prepare_cached(sql)?
+        .execute((batch.key(0), batch.end(), limit))?;
+    let all = gone < limit as usize;
+    Ok(if all { Removed::All } else { Removed::Some })
 }
 
 /// The row stays: it has the producer's name of the item, and whoever counts rows finds as many as there were items.
@@ -136,6 +142,11 @@ const INPUTS: &str = "
 const OUTPUTS: &str = "
     UPDATE batch_outcomes SET output = NULL, output_key = NULL, output_bytes = NULL
     WHERE key >= ?1 AND key < ?2 AND (output IS NOT NULL OR output_key IS NOT NULL)";
+
+/// What was sent and left out is an input, too.
+const SKIPPED: &str = "
+    DELETE FROM batch_skipped
+    WHERE key IN (SELECT key FROM batch_skipped WHERE key >= ?1 AND key < ?2 LIMIT ?3)";
 
 const DEAD_LETTERS: &str = "
     DELETE FROM dead_letters
@@ -180,7 +191,7 @@ mod tests {
     /// A look costs what is due, and a step what it removes.
     #[test]
     fn nothing_scans_a_table() {
-        for sql in [DUE, INPUTS, OUTPUTS, DEAD_LETTERS] {
+        for sql in [DUE, INPUTS, OUTPUTS, SKIPPED, DEAD_LETTERS] {
             assert_direct(sql);
         }
     }

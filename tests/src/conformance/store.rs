@@ -302,6 +302,7 @@ macro_rules! store_suite {
                 parts_are_due_when_their_time_is_over,
                 every_end_counts,
                 inputs_are_removed_in_steps,
+                what_was_skipped_goes_with_the_inputs,
                 outputs_are_removed_in_steps,
                 dead_letters_are_removed_in_steps,
                 without_inputs_nothing_runs_again,

@@ -35,10 +35,9 @@ pub(crate) async fn collect(
     };
     let kept = if is_done {
         item.artifacts.shelf().reopen(done);
-        let kept = shutdown
+        shutdown
             .until_aborting(keep(item, folder.path().to_owned()))
-            .await;
-        kept
+            .await
     } else {
         Some(Ok(()))
     };

@@ -42,7 +42,9 @@ pub(super) fn may_be_json(body: &[u8]) -> bool {
     let body = body.trim_ascii();
     match body {
         [] | [b'{' | b'[' | b'"', ..] => true,
-        [b't' | b'f' | b'n', ..] => body.len() <= "false".len(),
+        [b't' | b'f' | b'n', ..] => ["true", "false", "null"]
+            .iter()
+            .any(|word| word.as_bytes().starts_with(body)),
         [b'-' | b'0'..=b'9', ..] => body
             .iter()
             .all(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')),
@@ -241,6 +243,6 @@ mod tests {
         let (name, _) = described(&headers("image/png", long.as_bytes()));
         assert_eq!(name, "é".repeat(127));
         let (name, media_type) = described(&HeaderMap::new());
-        assert_eq!((name.as_str(), media_type.as_str()), ("body", UNKNOWN_TYPE));
+        assert_eq!((name.as_str(), media_type.as_str()), ("body.bin", UNKNOWN_TYPE));
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::results::Out;
 use crate::client::problem::Problem;
-use crate::client::upload::{Format, Options, Sent};
+use crate::client::upload::{Content, Format, Options, Sent};
 use crate::client::view::{BatchView, ResultView};
 use crate::client::{Client, Reply};
 use crate::commands::follow;
@@ -67,7 +67,8 @@ impl Session {
         let place = || format!("can't read {}", self.file.display());
         let body = tokio::fs::File::open(&self.file).await.with_context(place)?;
         let sent = Sent::default();
-        let submitted = self.client.submit(body, self.format, &self.options, &sent).await;
+        let content = Content::of(self.format);
+        let submitted = self.client.submit(body, &content, &self.options, &sent).await;
         submitted.map_err(|error| self.explain(&error))?.to()
     }
 

@@ -31,6 +31,11 @@ const OUTPUTS: &str = "\
     UPDATE batch_outcomes SET output = NULL, output_key = NULL, output_bytes = NULL
     WHERE batch_id = $1 AND index >= $2 AND index < $3 AND (output IS NOT NULL OR output_key IS NOT NULL)";
 
+/// What was sent and left out is an input, too.
+const SKIPPED: &str = "\
+    DELETE FROM batch_skipped
+    WHERE ctid = ANY (ARRAY(SELECT ctid FROM batch_skipped WHERE batch_id = $1 LIMIT $2))";
+
 const DEAD_LETTERS: &str = "\
     DELETE FROM dead_letters
     WHERE ctid = ANY (ARRAY(SELECT ctid FROM dead_letters WHERE batch_id = $1 LIMIT $2))";
@@ -53,7 +58,10 @@ impl Operation for RemoveSome {
             return Ok(Removed::Nothing);
         };
         let removed = match self.part {
-            Part::Inputs => self.walk(&transaction, INPUTS, &row).await?,
+            Part::Inputs => match self.walk(&transaction, INPUTS, &row).await? {
+                Removed::All => self.delete(&transaction, SKIPPED).await?,
+                some => some,
+            },
             Part::Outputs => self.walk(&transaction, OUTPUTS, &row).await?,
             Part::DeadLetters => self.delete(&transaction, DEAD_LETTERS).await?,
             // They have no rows.

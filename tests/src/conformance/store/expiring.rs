@@ -9,6 +9,7 @@ use flotilla_core::ids::BatchId;
 use flotilla_core::outcome::Output;
 use flotilla_core::ports::store::{Removed, Reopened};
 use flotilla_core::retention::{Part, Retention};
+use flotilla_core::skipped::{SkipReason, SkippedItem};
 
 use super::fixture::{Fixture, somebody};
 use super::samples::{at_once, failure, inputs, item, nth, success};
@@ -121,6 +122,30 @@ pub async fn every_end_counts(t: Fixture) {
     let mut expected = [empty, cancelled, late].map(|id| (id, Part::Inputs));
     expected.sort_unstable();
     assert_eq!(inputs, expected);
+}
+
+/// What was sent and left out is an input, too.
+pub async fn what_was_skipped_goes_with_the_inputs(t: Fixture) {
+    let id = t.uploaded(inputs(0..1)).await;
+    let skipped = (0..8).map(|position| SkippedItem {
+        position,
+        line: None,
+        reason: SkipReason::Malformed,
+        detail: "no".into(),
+        pointer: None,
+        input: "secret".into(),
+    });
+    let kept = t.store.skip_items(id, 0, skipped.collect()).await;
+    kept.expect("keeps");
+    let mut spec = super::samples::spec();
+    short(&mut spec);
+    t.store.seal_batch(id, spec, t.now()).await.expect("seals");
+    t.sent(id, 1).await;
+    t.record(vec![success(id, 0)]).await;
+    t.advance(10 * SECOND);
+    assert_eq!(remove(&t, id, Part::Inputs).await, 3);
+    let left = t.store.skipped(&t.space, id, None, 9).await;
+    assert_eq!(left.expect("reads"), []);
 }
 
 /// A few rows at a time. Items, their names and what became of them stay.

@@ -14,7 +14,7 @@ handler = { kind = "exec", shell = true, artifacts = true, command = ["cd \"$FLO
 async fn what_a_command_writes_is_downloaded(engine: Engine) {
     let deployment = Deployment::start(engine, CONFIG).await;
     let client = deployment.client();
-    let sizes = [1_usize, 1_000, 6_000_000];
+    let sizes = [1_usize, 1_000, 1_000_000];
     let items = sizes.iter().map(|n| json!({ "n": n })).collect();
     let batch = client.create(json!({"job_type": "files"}), items).await;
     let result = client.result(&batch, PATIENCE).await;

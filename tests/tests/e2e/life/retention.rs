@@ -20,7 +20,7 @@ async fn parts_of_a_batch_go_in_their_time(engine: Engine) {
         [spaces.default]\nretention = { outputs = \"2s\" }\n";
     let deployment = Deployment::start(engine, config).await;
     let client = deployment.client();
-    let item = |n: u32| json!({"custom_id": format!("c{n}"), "n": n, "fail": n % 10 == 0});
+    let item = |n: u32| json!({"custom_id": format!("c{n}"), "n": n, "fail": n.is_multiple_of(10)});
     let items: Vec<Value> = (0..ITEMS).map(item).collect();
     let kept = json!({"job_type": "sleep", "retention": {"outputs": "1h", "dead_letters": "1h"}});
     let kept = client.create(kept, items.clone()).await;

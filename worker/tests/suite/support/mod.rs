@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub(crate) mod broker;
+pub(crate) mod flaky;
 pub(crate) mod fleet;
 pub(crate) mod progress;
 
