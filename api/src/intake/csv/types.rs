@@ -250,7 +250,7 @@ mod tests {
             json!({"enum": [1]}),
         ] {
             assert_eq!(
-                all(text, true, &["1", "", " x "]),
+                all(&text, true, &["1", "", " x "]),
                 [r#""1""#, r#""""#, r#"" x ""#]
             );
         }
@@ -267,7 +267,7 @@ mod tests {
             (json!({"type": "string"}), false, r#""""#),
         ] {
             assert_eq!(
-                all(property.clone(), required, &[""]),
+                all(&property, required, &[""]),
                 [expected],
                 "{property} {required}"
             );
@@ -286,7 +286,7 @@ mod tests {
             json!({"anyOf": [{"$ref": "#/$defs/count"}, {"type": "null"}]}),
             json!({"oneOf": [{"type": "integer"}, {"type": "boolean"}]}),
         ] {
-            assert_eq!(all(property.clone(), false, &["7"]), ["7"], "{property}");
+            assert_eq!(all(&property, false, &["7"]), ["7"], "{property}");
         }
         assert_eq!(
             all(&json!({"$ref": "#/$defs/maybe"}), false, &["true", ""]),
@@ -297,7 +297,7 @@ mod tests {
             json!({"$ref": "#/properties/f"}),
             json!({"$ref": "#/$defs/nothing"}),
         ] {
-            assert_eq!(all(property.clone(), false, &["7"]), [r#""7""#], "{property}");
+            assert_eq!(all(&property, false, &["7"]), [r#""7""#], "{property}");
         }
         let root = json!({"$ref": "#/definitions/item", "definitions": {"item": {"properties": {"f": {"type": "integer"}}}}});
         let types = Types::of(Some(&root), &["f".to_owned()]);
