@@ -26,6 +26,7 @@ mod deps;
 mod download;
 mod endpoints;
 mod fields;
+mod follow_ups;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod hot_paths;

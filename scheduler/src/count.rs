@@ -1,12 +1,14 @@
 //! Counts what deliveries tell, and settles them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use flotilla_core::attempt::Attempt;
 use flotilla_core::message::Verdict;
 use flotilla_core::outcome::Output;
 use flotilla_core::ports::broker::{Settle, Tag};
-use flotilla_core::{Result, crash};
+use flotilla_core::{Batch, Result, crash};
+use tokio::sync::Notify;
 use tracing::Instrument;
 
 use crate::deliveries::Ending;
@@ -42,6 +44,8 @@ pub(crate) struct Counter {
     pub(crate) deps: Deps,
     pub(crate) view: LiveView,
     pub(crate) ending: Ending,
+    /// Told when a batch has ended that may have a follow-up.
+    pub(crate) ended: Arc<Notify>,
     /// What a delivery is called in logs.
     pub(crate) what: &'static str,
 }
@@ -110,6 +114,10 @@ impl Counter {
             .instrument(span)
             .await?;
         crash::point("scheduler.committed");
+        let follows = |batch: &Batch| batch.state.is_final() && batch.spec.on_complete.is_some();
+        if changed.iter().any(follows) {
+            self.ended.notify_one();
+        }
         publish::publish(&self.deps, &self.view, &changed).await;
         crash::point("scheduler.shown");
         Ok(())

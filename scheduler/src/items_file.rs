@@ -20,17 +20,61 @@ const PAGE: u32 = 1_000;
 /// How a file is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Packing {
+    Plain,
     Gzip,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// How long the file is.
+    pub(crate) bytes: u64,
+    /// How many items it has.
+    pub(crate) lines: u64,
+}
+
+/// Packs lines, or doesn't.
+enum Packer {
+    Plain(Vec<u8>),
+    Gzip(GzEncoder<Vec<u8>>),
+}
+
+impl Packer {
+    fn new(packing: Packing) -> Self {
+        match packing {
+            Packing::Plain => Self::Plain(Vec::new()),
+            Packing::Gzip => Self::Gzip(GzEncoder::new(Vec::new(), Compression::fast())),
+        }
+    }
+
+    /// Takes a page; answers what came out so far.
+    fn take(&mut self, page: Vec<u8>) -> std::io::Result<Vec<u8>> {
+        match self {
+            Self::Plain(_) => Ok(page),
+            Self::Gzip(packer) => {
+                packer.write_all(&page)?;
+                Ok(std::mem::take(packer.get_mut()))
+            }
+        }
+    }
+
+    /// What is left.
+    fn finish(self) -> std::io::Result<Vec<u8>> {
+        match self {
+            Self::Plain(rest) => Ok(rest),
+            Self::Gzip(packer) => packer.finish(),
+        }
+    }
 }
 
 /// Writes the items of `batch` to `key`. The file is there as a whole, or as it was before.
 ///
 /// # Errors
 /// Where an engine is away, or not every item can be read: the batch is being removed, say.
-pub(crate) async fn write(deps: &Deps, batch: &Batch, key: &str, packing: Packing) -> Result<()> {
+pub(crate) async fn write(deps: &Deps, batch: &Batch, key: &str, packing: Packing) -> Result<Written> {
     let mut file = deps.objects.create(key);
     match fill(deps, batch, &mut file, packing).await {
-        Ok(()) => file.finish().await,
+        Ok(written) => file.finish().await.map(|()| written),
         Err(error) => {
             file.abort().await;
             Err(error)
@@ -38,12 +82,11 @@ pub(crate) async fn write(deps: &Deps, batch: &Batch, key: &str, packing: Packin
     }
 }
 
-async fn fill(deps: &Deps, batch: &Batch, file: &mut NewFile, packing: Packing) -> Result<()> {
-    let Packing::Gzip = packing;
-    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+async fn fill(deps: &Deps, batch: &Batch, file: &mut NewFile, packing: Packing) -> Result<Written> {
+    let mut packer = Packer::new(packing);
     let page = affordable(batch, PAGE_BYTES).min(PAGE);
     let mut filter = ItemFilter::default();
-    let mut lines = 0_usize;
+    let mut written = Written { bytes: 0, lines: 0 };
     loop {
         let mut items = deps.store.items(&batch.space, batch.id, &filter, page).await?;
         items.truncate(fitting(&items, PAGE_BYTES));
@@ -51,20 +94,22 @@ async fn fill(deps: &Deps, batch: &Batch, file: &mut NewFile, packing: Packing) 
             break;
         };
         filter.after = Some(last.index);
-        lines += items.len();
+        written.lines += items.len() as u64;
         hide_expiring(batch, &mut items);
         let page = ndjson(&with_outputs(&deps.objects, batch, items).await?)?;
-        packer.write_all(&page).map_err(unpackable)?;
-        file.write(std::mem::take(packer.get_mut())).await?;
+        let packed = packer.take(page).map_err(unpackable)?;
+        written.bytes += packed.len() as u64;
+        file.write(packed).await?;
     }
-    if lines != batch.counts.total as usize {
-        let detail = format!(
-            "{lines} of {} items could be read: it is being removed",
-            batch.counts.total
-        );
+    if written.lines != u64::from(batch.counts.total) {
+        let (lines, total) = (written.lines, batch.counts.total);
+        let detail = format!("{lines} of {total} items could be read: it is being removed");
         return Err(Error::conflict("the batch", detail));
     }
-    file.write(packer.finish().map_err(unpackable)?).await
+    let rest = packer.finish().map_err(unpackable)?;
+    written.bytes += rest.len() as u64;
+    file.write(rest).await?;
+    Ok(written)
 }
 
 fn unpackable(error: std::io::Error) -> Error {

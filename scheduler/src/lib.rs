@@ -28,6 +28,7 @@ use flotilla_core::ports::{Broker, Objects, Progress, Store};
 use flotilla_core::shard::{DEFAULT_SHARDS, Shard};
 use flotilla_core::trace::Propagator;
 use flotilla_core::{Clock, Error, Pool, Result, Shutdown, Tasks};
+use tokio::sync::Notify;
 
 use self::count::Counter;
 use self::deliveries::Ending;
@@ -95,11 +96,12 @@ impl Default for Config {
 /// Where a background task panicked: engines that fail are tried again with backoff for as long as it takes.
 pub async fn run(deps: Deps, config: Config, shutdown: Shutdown) -> Result<()> {
     let tasks = Tasks::new(shutdown.child());
-    let view = LiveView::default();
+    let (view, ended) = (LiveView::default(), Arc::new(Notify::new()));
     let counter = |what| Counter {
         deps: deps.clone(),
         view: view.clone(),
         ending: Ending::new(deps.broker.as_ref(), tasks.shutdown().clone()),
+        ended: Arc::clone(&ended),
         what,
     };
     for shard in Shard::all(config.topology.shards) {
@@ -107,7 +109,7 @@ pub async fn run(deps: Deps, config: Config, shutdown: Shutdown) -> Result<()> {
         tasks.spawn("aggregate", aggregate.run());
     }
     tasks.spawn("dead letters", dead::run(counter("a dead letter")));
-    reconcile::start(&deps, &config, &view, &tasks);
+    reconcile::start(&deps, &config, &view, &ended, &tasks);
     tasks.shutdown().draining().await;
     let finished = tasks.finish(config.drain).await;
     finished.map_err(|error| Error::unavailable("scheduler", "did not stop cleanly").because(error))

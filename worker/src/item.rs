@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use flotilla_core::follow_up::results_key;
 use flotilla_core::message::ItemMessage;
 use flotilla_core::outcome::{ItemError, ItemErrorKind};
+use flotilla_core::ports::Objects;
 use flotilla_core::{BatchId, ItemIndex, Space};
 use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::Artifacts;
+use crate::results::Results;
 
 /// One attempt at one item.
 #[derive(Debug, Clone)]
@@ -31,6 +34,8 @@ pub struct ItemContext {
     /// Where something else can complete the item, once the handler has answered that it waits.
     pub callback: Option<String>,
     pub(crate) artifacts: Artifacts,
+    /// Where the results are that this item is to make something of: it follows on a batch.
+    results: Option<Results>,
     stop: CancellationToken,
 }
 
@@ -54,8 +59,26 @@ impl ItemContext {
             traceparent: message.traceparent.clone(),
             callback: message.callback.clone(),
             artifacts,
+            results: None,
             stop: CancellationToken::new(),
         }
+    }
+
+    /// The same, with the results in `objects` of the batch on which it follows, where it does.
+    #[must_use]
+    pub fn with_results(mut self, message: &ItemMessage, objects: &Objects) -> Self {
+        let key = results_key(&message.space, message.batch, &message.input);
+        self.results = key.map(|key| Results {
+            key,
+            objects: objects.clone(),
+        });
+        self
+    }
+
+    /// The results of the batch on which this item follows. `None` where it follows on none.
+    #[must_use]
+    pub fn results(&self) -> Option<&Results> {
+        self.results.as_ref()
     }
 
     /// `{batch}:{index}`: the same for every attempt, so that a handler can recognise what it has done before.

@@ -35,6 +35,7 @@ mod lease;
 mod process;
 mod registry;
 mod report;
+mod results;
 mod runner;
 mod steering;
 mod ticket;
@@ -45,6 +46,7 @@ pub use config::{Config, Deps};
 pub use handlers::Handler;
 pub use item::ItemContext;
 pub use registry::Registry;
+pub use results::Results;
 
 use std::sync::Arc;
 use std::time::Duration;

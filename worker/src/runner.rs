@@ -155,7 +155,8 @@ impl Runner {
             aboard,
             ..
         } = taken;
-        let item = ItemContext::with(&message, Artifacts::of(Arc::clone(&self.exports)));
+        let exports = Artifacts::of(Arc::clone(&self.exports));
+        let item = ItemContext::with(&message, exports).with_results(&message, &self.objects);
         let began = Began {
             at: self.clock.now(),
             clock: Instant::now(),

@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::follow_ups;
 use crate::params::Params;
 use crate::problem::{Kind, Problem, ProblemDocument};
 use crate::space::{Caller, SpaceParam};
@@ -20,7 +21,8 @@ pub(crate) struct Which {
     revision: Option<u32>,
 }
 
-/// What a finished batch amounts to. Where items ran again later, there is one for each time that it ended.
+/// What a finished batch amounts to. Where items ran again later, there is one for each time that it ended. It is written
+/// once; `on_complete` is read anew each time.
 #[utoipa::path(
     get,
     path = "/v1/batches/{id}/result",
@@ -40,7 +42,10 @@ pub(crate) async fn batch_result(
 ) -> Result<Json<ResultView>, Problem> {
     let batch = app.batch(&caller.space, &id).await?;
     match app.deps.store.result(&caller.space, batch.id, revision).await? {
-        Some(result) => Ok(Json(result.into())),
+        Some(result) => {
+            let follow_up = follow_ups::of(&app, &caller.space, &batch, result.revision).await?;
+            Ok(Json(ResultView::new(result, follow_up)))
+        }
         None if revision.is_some() && batch.revision > 0 => Err(Problem::new(
             Kind::NoResultYet,
             format!("the batch has {} results, counted from 1", batch.revision),

@@ -74,6 +74,8 @@ pub(crate) struct NewBatch {
     deduplicate: Option<String>,
     /// How long what it leaves stays after its end. Without a part, as its job type, its space or the deployment says.
     retention: Option<NewRetention>,
+    /// One more step, once all items have ended.
+    on_complete: Option<NewFollowUp>,
     /// Anything to find again: kept and shown as submitted.
     #[schema(value_type = Option<Object>)]
     metadata: Option<()>,
@@ -93,6 +95,36 @@ struct NewBackoff {
     /// It never grows over this.
     #[schema(example = "5m")]
     max: Option<String>,
+}
+
+/// One more step, once all items of a batch have ended: a batch of one item, which gets `batch_id`, `revision`, `name`,
+/// `state`, `counts`, `result`, `results` (where all items are, with what became of them) and `input`.
+#[derive(ToSchema)]
+#[schema(as = NewFollowUp)]
+#[expect(dead_code, reason = "describes the body, which is parsed as it streams")]
+struct NewFollowUp {
+    /// What handles it.
+    #[schema(example = "summarize")]
+    job_type: String,
+    /// When: `success` (no item failed), `complete` (however it ended, but for a cancel), or `failed` (the batch failed, or
+    /// some of its items did).
+    #[schema(required = false, default = "complete")]
+    on: String,
+    /// Without it, that of the batch.
+    #[schema(minimum = -100, maximum = 100)]
+    priority: Option<i16>,
+    /// How often it is attempted. Without it, as its job type says.
+    #[schema(minimum = 1, maximum = 1000)]
+    max_attempts: Option<u16>,
+    /// The most time that one attempt may take. Without it, as its job type says.
+    #[schema(example = "5m")]
+    timeout: Option<String>,
+    /// Kept and shown as submitted.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<()>,
+    /// Passed along: any JSON, up to 32 KiB.
+    #[schema(value_type = Value)]
+    input: Option<()>,
 }
 
 /// How long what a batch leaves stays after its end: texts like `30d`, or seconds. What is not said stays as long as the
@@ -143,7 +175,7 @@ struct NewThreshold {
 ///
 /// The items come as `items` of a JSON object, or alone as NDJSON (one JSON value per line) or CSV (a row of names, then
 /// one item per row); then the other fields of `NewBatch` are query parameters, `metadata`, `backoff`,
-/// `failure_threshold` and `retention` as JSON text. The body may be of any length. Either all of it is accepted, or nothing.
+/// `failure_threshold`, `retention` and `on_complete` as JSON text. The body may be of any length. Either all of it is accepted, or nothing.
 #[utoipa::path(
     post,
     path = "/v1/batches",

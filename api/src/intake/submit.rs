@@ -197,7 +197,11 @@ impl Upload {
         let stays_open = options.stays_open();
         let mut spec = options.into_spec(traceparent)?;
         spec.request_hash.clone_from(&digest);
-        spec.retention = spec.retention.over(self.app.config.retention.of(&wanted));
+        let retention = self.app.config.retention.of(&wanted);
+        spec.retention = spec.retention.over(retention);
+        if let Some(follow_up) = &mut spec.on_complete {
+            follow_up.retention = follow_up.retention.over(retention);
+        }
         let plain = rest.skipped.is_empty() && rest.deduplicate.is_none() && rest.namesakes(0).is_empty();
         if self.space.is_none() && self.key.is_none() && !stays_open && plain {
             return self.create(wanted, rest.items, spec, gone).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use flotilla_core::batch::{FailureAction, FailureThreshold, Start};
 use flotilla_core::command::Paused;
+use flotilla_core::follow_up::OnComplete;
 use flotilla_core::pace::Eta;
 use flotilla_core::retention::{Part, Retention};
 use flotilla_core::{Batch, Counts, Json};
@@ -86,6 +87,8 @@ pub(crate) struct BatchView {
     archived: bool,
     /// How long what it leaves stays after its end.
     retention: RetentionView,
+    /// What follows on it, once all of its items have ended.
+    on_complete: Option<OnCompleteView>,
     /// Why it failed as a whole.
     error: Option<String>,
     /// How long its space remembers the `custom_id`s of its items, in seconds: others with one of them are left out.
@@ -187,6 +190,34 @@ impl From<Retention> for RetentionView {
     }
 }
 
+/// What follows on a batch, once all of its items have ended.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OnComplete)]
+struct OnCompleteView {
+    /// What handles it.
+    job_type: String,
+    /// When: `success`, `complete` or `failed`.
+    on: &'static str,
+    /// Higher goes first.
+    priority: i16,
+    /// How often it is attempted.
+    max_attempts: u16,
+    /// The most time that one attempt may take, in seconds.
+    timeout_s: f64,
+}
+
+impl From<&OnComplete> for OnCompleteView {
+    fn from(follow_up: &OnComplete) -> Self {
+        Self {
+            job_type: follow_up.job_type.clone(),
+            on: follow_up.on.as_str(),
+            priority: follow_up.priority,
+            max_attempts: follow_up.max_attempts,
+            timeout_s: follow_up.timeout.as_secs_f64(),
+        }
+    }
+}
+
 /// Where a batch stands.
 #[derive(ToSchema)]
 #[schema(as = BatchState, rename_all = "snake_case")]
@@ -254,6 +285,7 @@ impl From<Batch> for BatchView {
             expired: batch.expired.iter().map(|part| part.as_str()).collect(),
             archived: batch.archived > 0,
             retention: batch.spec.retention.into(),
+            on_complete: batch.spec.on_complete.as_deref().map(OnCompleteView::from),
             id: batch.id.to_string(),
             space: batch.space.into(),
             name: batch.spec.name,

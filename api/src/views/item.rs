@@ -2,7 +2,7 @@
 
 use flotilla_core::Json;
 use flotilla_core::attempt::Tried;
-use flotilla_core::item_line::ItemLine;
+use flotilla_core::item_line::{ItemLine, LineError};
 use flotilla_core::outcome::ItemError;
 use flotilla_core::place::{Lease, Place};
 use jiff::Timestamp;
@@ -105,7 +105,7 @@ pub(crate) enum ItemStateName {
 /// Why an item failed.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ItemError)]
-pub(super) struct ErrorView {
+pub(crate) struct ErrorView {
     /// What kind of failure: `handler`, `timeout`, `output`, `unreachable`, `invalid` or `worker_lost`.
     kind: &'static str,
     /// What happened.
@@ -189,6 +189,15 @@ impl From<Tried> for TriedView {
             started_at: tried.started_at,
             duration_ms: millis(tried.duration_us),
             worker: tried.worker.map(|worker| worker.to_string()),
+        }
+    }
+}
+
+impl From<LineError> for ErrorView {
+    fn from(error: LineError) -> Self {
+        Self {
+            kind: error.kind,
+            message: error.message,
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) use explanation::Explanation;
 pub(crate) use history::BatchHistory;
 pub(crate) use item::{ItemDetail, ItemPage, ItemView};
 pub(crate) use job_type::{JobTypeList, JobTypeView};
-pub(crate) use result::{ErrorGroupView, ErrorList, ResultView};
+pub(crate) use result::{ErrorGroupView, ErrorList, FollowUpView, ResultView};
 pub(crate) use retried::Retried;
 pub(crate) use upload::{AppendedItems, DryRunView, Producer};
 pub(crate) use worker::{WorkerList, WorkerView};

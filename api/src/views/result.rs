@@ -1,9 +1,12 @@
 //! The result of a batch.
 
+use flotilla_core::Json;
 use flotilla_core::result::{BatchResult, ErrorGroup, ResultSummary};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use super::item::ErrorView;
 
 /// What a finished batch amounts to.
 #[derive(Serialize, ToSchema)]
@@ -25,6 +28,25 @@ pub(crate) struct ResultView {
     /// When it was written.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    /// What became of the follow-up that it called for. Null where it called for none.
+    on_complete: Option<FollowUpView>,
+}
+
+/// What became of a follow-up so far.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FollowUp)]
+pub(crate) struct FollowUpView {
+    /// The batch that it is. Null until it was created.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    pub(crate) batch_id: Option<String>,
+    /// Where that batch stands; `pending` until it was created, `gone` where it was removed.
+    #[schema(example = "completed")]
+    pub(crate) state: &'static str,
+    /// What its item answered.
+    #[schema(value_type = Value)]
+    pub(crate) output: Option<Json>,
+    /// Why its item failed.
+    pub(crate) error: Option<ErrorView>,
 }
 
 /// The numbers behind a result.
@@ -72,9 +94,11 @@ pub(crate) struct ErrorList {
     pub(crate) errors: Vec<ErrorGroupView>,
 }
 
-impl From<BatchResult> for ResultView {
-    fn from(result: BatchResult) -> Self {
+impl ResultView {
+    /// `result`, with what follows on it.
+    pub(crate) fn new(result: BatchResult, on_complete: Option<FollowUpView>) -> Self {
         Self {
+            on_complete,
             batch_id: result.batch_id.to_string(),
             revision: result.revision,
             total_time_ms: result.total_time_ms,

@@ -43,7 +43,13 @@ async fn an_accepted_batch_reads_as_documented() {
             "percent": 0.0, "rate_per_s": 0.0, "eta": null, "concurrency": 3, "priority": 7, "started_at": null,
             "completed_at": null, "error": null, "metadata": {"run": 1}, "paused": null, "start": "auto",
             "awaits_approval": false, "canary": null, "rate_limit_per_s": null, "max_attempts": 1, "timeout_s": 300.0,
-            "deadline": null, "failure_threshold": null, "revision": 0, "skipped": 0, "deduplicate_s": null,
+            "deadline": null, "failure_threshold": null, "revision": 0, "skipped": 0, "deduplicate_s": null, "on_complete": null, "expires_at": null,
+            "part_expires_at": {"inputs": null, "outputs": null, "artifacts": null, "dead_letters": null},
+            "expired": [], "archived": false,
+            "retention": {
+                "inputs_s": null, "outputs_s": null, "artifacts_s": null, "dead_letters_s": null, "results_s": null,
+                "archive": false,
+            },
         })
     );
     assert_eq!(api.get(&format!("/v1/batches/{id}")).await.json, answer.json);

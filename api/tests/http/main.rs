@@ -12,6 +12,7 @@ mod dead_letters;
 mod document;
 mod download;
 mod explain;
+mod follow_ups;
 mod harness;
 mod idempotency;
 mod lost_answers;

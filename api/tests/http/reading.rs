@@ -106,6 +106,7 @@ async fn a_result_comes_with_the_last_item() {
             "avg_item_time_ms",
             "batch_id",
             "created_at",
+            "on_complete",
             "result_summary",
             "revision",
             "success_rate",

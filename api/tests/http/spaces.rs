@@ -6,6 +6,7 @@ use axum::http::header::CONTENT_TYPE;
 use flotilla_core::BatchId;
 use flotilla_core::message::Verdict;
 use flotilla_core::outcome::{ItemError, ItemErrorKind};
+use flotilla_core::ports::Objects;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Api, JSON, NDJSON};
@@ -76,6 +77,10 @@ async fn no_path_shows_or_changes_another_space() {
     assert!(tried >= 17, "{tried}");
     let after = api.get(&format!("/v1/batches/{id}?space=a")).await.json;
     assert_eq!(after, before, "nothing was changed");
+    let archive = Objects::archive_key(&"a".parse().unwrap(), id.parse().unwrap(), 1);
+    let mut archive = api.deps.objects.create(&archive);
+    archive.write("packed").await.unwrap();
+    archive.finish().await.unwrap();
     // To its own space all of it is there.
     for (path, methods) in document["paths"].as_object().unwrap() {
         if !path.contains("{id}") && !path.contains("{batch}") || methods["get"].is_null() {

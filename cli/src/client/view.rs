@@ -56,7 +56,16 @@ pub(crate) struct BatchView {
     #[serde(default)]
     pub(crate) archived: bool,
     #[serde(default)]
+    pub(crate) on_complete: Option<OnCompleteView>,
+    #[serde(default)]
     pub(crate) error: Option<String>,
+}
+
+/// What follows on a batch.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct OnCompleteView {
+    pub(crate) job_type: String,
+    pub(crate) on: String,
 }
 
 /// A pause.
@@ -101,6 +110,17 @@ pub(crate) struct ResultView {
     pub(crate) avg_item_time_ms: f64,
     pub(crate) success_rate: f64,
     pub(crate) result_summary: ResultSummary,
+    #[serde(default)]
+    pub(crate) on_complete: Option<FollowUpView>,
+}
+
+/// What became of a follow-up.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct FollowUpView {
+    pub(crate) batch_id: Option<String>,
+    pub(crate) state: String,
+    pub(crate) output: Option<Box<RawValue>>,
+    pub(crate) error: Option<Box<RawValue>>,
 }
 
 /// What [`retry`](crate::commands::retry) came to.

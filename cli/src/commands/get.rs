@@ -72,6 +72,8 @@ fn describe(batch: &BatchView) -> String {
     rows.extend(limits(batch));
     rows.extend(batch.started_at.clone().map(|at| ("started", at)));
     rows.extend(batch.completed_at.clone().map(|at| ("ended", at)));
+    let follow_up = batch.on_complete.as_ref();
+    rows.extend(follow_up.map(|then| ("then", format!("{}, on {}", then.job_type, then.on))));
     rows.extend(expiry(batch));
     // Nothing moves while it is paused, so what was guessed before says nothing.
     let eta = batch.eta.filter(|_| batch.paused.is_none());

@@ -4,9 +4,9 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::client::ServerArgs;
-use crate::client::view::ResultView;
+use crate::client::view::{FollowUpView, ResultView};
 use crate::exit::Exit;
-use crate::output::{self, Form, Output, duration, summary};
+use crate::output::{self, Form, Output, duration, summary, text};
 
 /// Shows the result of a finished batch: counts, times, errors by kind.
 #[derive(Debug, Args)]
@@ -32,12 +32,23 @@ impl ResultOf {
                 let result: ResultView = reply.to()?;
                 let average = duration::millis(result.avg_item_time_ms);
                 let share = result.success_rate * 100.0;
-                let text = summary::describe(&result);
+                let summary = summary::describe(&result);
                 output::print(&format!(
-                    "{text}success rate {share:.1} %, {average} per item on average\n"
+                    "{summary}success rate {share:.1} %, {average} per item on average\n{}",
+                    result.on_complete.as_ref().map(follow_up).unwrap_or_default()
                 ))?;
             }
         }
         Ok(Exit::Fine)
     }
+}
+
+/// What became of the follow-up.
+fn follow_up(then: &FollowUpView) -> String {
+    let batch = then.batch_id.as_deref().unwrap_or("not created yet");
+    let answer = then.output.as_ref().or(then.error.as_ref());
+    let answer = answer
+        .map(|answer| format!(": {}", text::clean(answer.get(), 500)))
+        .unwrap_or_default();
+    format!("follow-up {batch}, {}{answer}\n", then.state)
 }

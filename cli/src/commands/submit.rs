@@ -71,6 +71,8 @@ pub(crate) struct Submit {
     #[command(flatten)]
     rails: Rails,
     #[command(flatten)]
+    afterwards: Afterwards,
+    #[command(flatten)]
     output: Output,
     #[command(flatten)]
     server: ServerArgs,
@@ -117,9 +119,37 @@ struct Rails {
     /// Run so many items first, then pause until somebody has looked and says `flotilla resume`
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     canary: Option<u32>,
+}
+
+/// What becomes of it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Afterwards")]
+struct Afterwards {
     /// How long what it leaves stays after its end, as JSON: {"inputs": "30d", "results": "90d", "archive": true}
     #[arg(long, value_name = "JSON", value_parser = values::object)]
     retention: Option<Value>,
+    /// One more step, once all items have ended: what handles it. It gets all results
+    #[arg(long, value_name = "JOB_TYPE")]
+    on_complete: Option<String>,
+    /// When: success (no item failed), complete (however it ended, but for a cancel), failed
+    #[arg(long, value_name = "HOW", requires = "on_complete", value_parser = ["success", "complete", "failed"])]
+    on_complete_when: Option<String>,
+    /// What is passed along to it: any JSON
+    #[arg(long, value_name = "JSON", requires = "on_complete", value_parser = values::json)]
+    on_complete_input: Option<Value>,
+}
+
+impl Afterwards {
+    fn follow_up(&self) -> Option<Value> {
+        let mut follow_up = json!({"job_type": self.on_complete.as_ref()?});
+        if let Some(on) = &self.on_complete_when {
+            follow_up["on"] = json!(on);
+        }
+        if let Some(input) = &self.on_complete_input {
+            follow_up["input"] = input.clone();
+        }
+        Some(follow_up)
+    }
 }
 
 /// `--start`.
@@ -327,7 +357,8 @@ impl Submit {
             .set("deadline", rails.deadline.clone())
             .set("failure_threshold", threshold)
             .set("canary", rails.canary)
-            .set("retention", rails.retention.clone())
+            .set("retention", self.afterwards.retention.clone())
+            .set("on_complete", self.afterwards.follow_up())
     }
 }
 
@@ -366,6 +397,17 @@ mod tests {
                 "timeout": "90s", "canary": 10, "retention": {"inputs": "30d"}, "priority": -3, "deadline": "2030-01-01T00:00:00Z",
                 "failure_threshold": {"percent": 5.0, "action": "fail"}, "deduplicate": "24h",
             })
+        );
+        assert_eq!(
+            fields(&[
+                "--on-complete",
+                "sum",
+                "--on-complete-when",
+                "success",
+                "--on-complete-input",
+                "7"
+            ])["on_complete"],
+            json!({"job_type": "sum", "on": "success", "input": 7})
         );
         assert_eq!(
             fields(&["--failure-threshold", "50"])["failure_threshold"],
@@ -453,6 +495,7 @@ mod tests {
             ["--deadline", "soon"],
             ["--max-attempts", "0"],
             ["--retention", "30d"],
+            ["--on-complete-when", "success"],
         ] {
             let words = ["submit", "f", "--job-type", "echo"];
             assert!(

@@ -23,6 +23,11 @@ pub(crate) fn rate(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| "expected a number over 0".to_owned())
 }
 
+/// Any JSON.
+pub(crate) fn json(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
+}
+
 /// A JSON object.
 pub(crate) fn object(text: &str) -> Result<Value, String> {
     let value = serde_json::from_str(text).ok().filter(Value::is_object);

@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flotilla_core::Result;
 use flotilla_core::command::{Actor, Command};
 use flotilla_core::ports::store::{Expiry, Removed, Steered};
 use flotilla_core::retention::Part;
+use flotilla_core::{Batch, Result};
 use tokio::time::{Instant, sleep};
 
 use super::{ROWS, Task};
@@ -35,7 +35,10 @@ impl Expiries {
         let Some(batch) = deps.store.batch(&expiry.space, expiry.batch).await? else {
             return Ok(false);
         };
-        if !batch.state.is_final() || !archive::before(deps, &batch, part).await? {
+        if !batch.state.is_final() || self.is_followed(&batch).await? {
+            return Ok(false);
+        }
+        if !archive::before(deps, &batch, part).await? {
             return Ok(false);
         }
         if part == Part::Results {
@@ -46,11 +49,16 @@ impl Expiries {
             return Ok(false);
         }
         match part {
-            Part::Outputs => deps.objects.remove_outputs(&expiry.space, expiry.batch).await?,
+            Part::Outputs => {
+                deps.objects.remove_outputs(&expiry.space, expiry.batch).await?;
+                deps.objects.remove_results(&expiry.space, expiry.batch).await?;
+            }
+            // They have both.
+            Part::Inputs => deps.objects.remove_results(&expiry.space, expiry.batch).await?,
             Part::Artifacts => {
                 deps.objects.remove_artifacts(&expiry.space, expiry.batch).await?;
             }
-            Part::Inputs | Part::DeadLetters | Part::Results => {}
+            Part::DeadLetters | Part::Results => {}
         }
         if !self.remove_rows(expiry).await? {
             return Ok(false);
@@ -58,6 +66,22 @@ impl Expiries {
         deps.store.end_expiry(expiry.batch, part).await?;
         tracing::info!(batch = %expiry.batch, %part, "removed a part of a batch whose time is over");
         Ok(true)
+    }
+
+    /// True while something follows on `batch` that has not ended: it may still read what the batch has left.
+    async fn is_followed(&self, batch: &Batch) -> Result<bool> {
+        if batch.spec.on_complete.is_none() {
+            return Ok(false);
+        }
+        let (store, space) = (&self.deps.store, &batch.space);
+        let Some(called) = store.follow_up(space, batch.id, batch.revision).await? else {
+            return Ok(false);
+        };
+        let Some(id) = called.follow_up else {
+            return Ok(true);
+        };
+        let follow_up = store.batch(space, id).await?;
+        Ok(follow_up.is_some_and(|follow_up| !follow_up.state.is_final()))
     }
 
     /// False where somebody else is at it.

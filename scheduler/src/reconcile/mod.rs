@@ -10,17 +10,20 @@ mod deletions;
 mod expired_batches;
 mod expired_leases;
 mod expiries;
+mod follow_ups;
 mod forgotten_keys;
 mod lost_dispatches;
 mod missing_queues;
 mod stale_progress;
 mod unsealed_batches;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::{Result, Shutdown, Tasks};
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
 
 pub use abandoned_uploads::AbandonedUploads;
 pub use cancellations::Cancellations;
@@ -29,6 +32,7 @@ pub use deletions::Deletions;
 pub use expired_batches::ExpiredBatches;
 pub use expired_leases::ExpiredLeases;
 pub use expiries::Expiries;
+pub use follow_ups::FollowUpsPending;
 pub use forgotten_keys::ForgottenKeys;
 pub use lost_dispatches::LostDispatches;
 pub use missing_queues::MissingQueues;
@@ -59,14 +63,15 @@ pub trait Task: Send + 'static {
     }
 }
 
-/// Starts every reconciler.
-pub(crate) fn start(deps: &Deps, config: &Config, view: &LiveView, tasks: &Tasks) {
+/// Starts every reconciler. `ended` says that a batch has ended that may have a follow-up.
+pub(crate) fn start(deps: &Deps, config: &Config, view: &LiveView, ended: &Arc<Notify>, tasks: &Tasks) {
     let mut all: Vec<Box<dyn Task>> = vec![
         Box::new(AbandonedUploads::new(deps, config.upload_ttl)),
         Box::new(Cancellations::new(deps, view, config.cancel_grace)),
         Box::new(Deadlines::new(deps, view)),
         Box::new(Deletions::new(deps)),
         Box::new(Expiries::new(deps)),
+        Box::new(FollowUpsPending::new(deps, view, ended)),
         Box::new(ExpiredLeases::new(deps, view)),
         Box::new(ForgottenKeys::new(deps)),
         Box::new(LostDispatches::new(deps, config.topology.shards)),

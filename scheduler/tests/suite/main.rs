@@ -7,6 +7,7 @@ mod counting;
 mod dead_letters;
 mod deleting;
 mod expiring;
+mod follow_ups;
 mod losing;
 mod running_out;
 mod stopping;

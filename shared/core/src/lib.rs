@@ -23,6 +23,7 @@ pub mod error;
 pub mod explain;
 pub mod fair;
 pub mod fingerprint;
+pub mod follow_up;
 pub mod histogram;
 pub mod ids;
 pub mod item;

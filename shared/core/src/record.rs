@@ -306,6 +306,13 @@ impl BatchRecord {
         )
     }
 
+    /// True where its end calls for a follow-up.
+    #[must_use]
+    pub fn calls_for_follow_up(&self) -> bool {
+        let on = self.spec.on_complete.as_ref().map(|follow_up| follow_up.on);
+        self.deleted_at.is_none() && on.is_some_and(|on| on.is_met(self.state, self.tally.failed))
+    }
+
     fn ended(&self, now: Timestamp) -> BatchEvent {
         BatchEvent {
             at: now,

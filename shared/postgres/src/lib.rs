@@ -47,6 +47,7 @@ mod dead;
 mod dispatch;
 mod error;
 mod expire;
+mod follow_ups;
 pub mod hot_paths;
 mod intake;
 mod ledger;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use flotilla_core::batch::{Batch, BatchSpec, FailureThreshold, Start};
+use flotilla_core::follow_up::OnComplete;
 use flotilla_core::ids::BatchId;
 use flotilla_core::outcome::{ItemError, ItemErrorKind};
 use flotilla_core::record::BatchRecord;
@@ -73,6 +74,8 @@ struct Options {
     request_hash: Option<String>,
     #[serde(skip_serializing_if = "Retention::is_empty")]
     retention: Retention,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_complete: Option<Box<OnComplete>>,
 }
 
 /// The text of the column `options`.
@@ -86,6 +89,7 @@ pub(crate) fn options(spec: &BatchSpec) -> Result<String, Failure> {
             deduplicate_ms: spec.deduplicate.map(millis),
             request_hash: spec.request_hash.clone(),
             retention: spec.retention,
+            on_complete: spec.on_complete.clone(),
         },
     )
 }
@@ -153,6 +157,7 @@ pub(crate) fn spec(row: &Row) -> Result<BatchSpec, Failure> {
         canary: limit(row, "canary")?,
         deduplicate: options.deduplicate_ms.map(Duration::from_millis),
         retention: options.retention,
+        on_complete: options.on_complete,
         metadata: metadata.map(|text| json("metadata", text)).transpose()?,
         traceparent: get(row, "traceparent")?,
         request_hash: options.request_hash,

@@ -28,6 +28,7 @@ mod dead_letters;
 mod dispatch;
 mod error;
 mod expire;
+mod follow_ups;
 mod intake;
 mod keys;
 mod ledger;

@@ -97,7 +97,7 @@ async fn a_schema_that_does_not_fit_is_named() {
     assert!(
         error
             .to_string()
-            .ends_with("it has no schema and this program needs schema version 6; run `flotilla migrate`"),
+            .ends_with("it has no schema and this program needs schema version 7; run `flotilla migrate`"),
         "{error}"
     );
     assert_eq!(

@@ -14,6 +14,7 @@ pub mod consistency;
 pub mod dead_letters;
 pub mod expiring;
 pub mod fixture;
+pub mod follow_ups;
 pub mod in_flight;
 pub mod intake;
 pub mod leases;
@@ -314,6 +315,14 @@ macro_rules! store_suite {
                 nothing_goes_before_its_archive,
                 a_batch_with_an_end_of_its_own_is_kept_to_it,
                 outputs_of_items_that_never_ran_are_no_trouble,
+            }
+            follow_ups {
+                a_batch_calls_for_its_follow_up_when_it_ends,
+                a_cancelled_batch_calls_for_none,
+                what_was_created_is_not_pending,
+                each_result_calls_for_one,
+                a_deleted_batch_has_no_follow_up,
+                a_follow_up_is_created_once,
             }
             reading {
                 outcomes_read_back,

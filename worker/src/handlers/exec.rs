@@ -72,6 +72,16 @@ impl Exec {
             let folder = artifacts_folder(item, max).await.map_err(failed)?;
             variables.push(("FLOTILLA_ARTIFACTS", folder));
         }
+        // Gone when the attempt has ended.
+        let results = match item.results() {
+            Some(results) => Some(results.file().await.map_err(failed)?),
+            None => None,
+        };
+        variables.extend(
+            results
+                .as_ref()
+                .map(|path| ("FLOTILLA_RESULTS", path.display().to_string())),
+        );
         let spawned = self.program.spawn(args, variables).await;
         let (mut group, pipes) = spawned.map_err(failed)?;
         let ended = tokio::select! {

@@ -13,6 +13,8 @@ mod isolation;
 #[cfg(test)]
 mod long_items;
 #[cfg(test)]
+mod results;
+#[cfg(test)]
 mod steering;
 #[cfg(test)]
 mod support;

@@ -1,6 +1,7 @@
 //! What a batch is to do: from fields of the JSON body or from parameters of the query, with the same checks.
 
 pub(crate) mod checks;
+mod on_complete;
 mod query;
 mod retention;
 mod steering;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flotilla_core::batch::{FailureThreshold, Start};
+use flotilla_core::follow_up::OnComplete;
 use flotilla_core::job_type::JobTypes;
 use flotilla_core::retention::Retention;
 use flotilla_core::{BatchSpec, Json, Space};
@@ -21,7 +23,7 @@ use crate::deps::Deps;
 use crate::problem::{Kind, Problem};
 
 /// The fields that say what a batch is to do.
-pub(crate) const FIELDS: [&str; 17] = [
+pub(crate) const FIELDS: [&str; 18] = [
     "space",
     "name",
     "job_type",
@@ -38,6 +40,7 @@ pub(crate) const FIELDS: [&str; 17] = [
     "canary",
     "deduplicate",
     "retention",
+    "on_complete",
     "metadata",
 ];
 
@@ -70,6 +73,7 @@ pub(crate) struct Options {
     /// How long `custom_id`s are remembered.
     pub(crate) deduplicate: Option<Duration>,
     retention: Retention,
+    on_complete: Option<Box<on_complete::Given>>,
     metadata: Option<Json>,
 }
 
@@ -125,6 +129,7 @@ impl Options {
             canary: None,
             deduplicate: None,
             retention: Retention::default(),
+            on_complete: None,
             metadata: None,
         }
     }
@@ -189,6 +194,7 @@ impl Options {
             "canary" => self.canary = Some(steering::canary(value)?),
             "deduplicate" => self.deduplicate = Some(steering::deduplicate(value)?),
             "retention" => self.retention = retention::retention(value)?,
+            "on_complete" => self.set_on_complete(value)?,
             "metadata" => self.set_metadata(value)?,
             _ => return Err(unknown(field, &["items"])),
         }
@@ -254,6 +260,7 @@ impl Options {
             canary: self.canary,
             deduplicate: self.deduplicate,
             retention: self.retention.over(job_type.retention),
+            on_complete: self.follow_up()?.map(Box::new),
             metadata: self.metadata.clone(),
             traceparent,
             request_hash: None,
@@ -283,6 +290,27 @@ impl Options {
         }
         self.job_type = Some(name);
         Ok(())
+    }
+
+    fn set_on_complete(&mut self, value: &Json) -> Result<(), Problem> {
+        let given = on_complete::on_complete(value)?;
+        if self.job_types.get(&given.job_type).is_none() {
+            return Err(self
+                .unknown_job_type(&given.job_type)
+                .with("field", "on_complete"));
+        }
+        self.on_complete = Some(Box::new(given));
+        Ok(())
+    }
+
+    fn follow_up(&self) -> Result<Option<OnComplete>, Problem> {
+        let Some(given) = &self.on_complete else {
+            return Ok(None);
+        };
+        let Some(job_type) = self.job_types.get(&given.job_type) else {
+            return Err(self.unknown_job_type(&given.job_type));
+        };
+        Ok(Some(given.resolved(job_type, self.priority)))
     }
 
     fn set_metadata(&mut self, value: &Json) -> Result<(), Problem> {

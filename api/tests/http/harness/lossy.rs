@@ -16,9 +16,9 @@ use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
 use flotilla_core::place::{Lease, Place};
 use flotilla_core::ports::Store;
 use flotilla_core::ports::store::{
-    Active, Appended, Appending, Claim, ClaimId, Created, DeadLetters, Dispatch, Expire, Expiry, InFlight,
-    Intake, KeyHolder, Known, Ledger, NewBatch, Opened, Portion, Portioned, Reading, Removed, Reopened,
-    Resend, Steer, Steered, Upkeep, Want,
+    Active, Appended, Appending, Claim, ClaimId, Created, DeadLetters, Dispatch, Expire, Expiry, FollowUp,
+    FollowUps, InFlight, Intake, KeyHolder, Known, Ledger, NewBatch, Opened, Portion, Portioned, Reading,
+    Removed, Reopened, Resend, Steer, Steered, Upkeep, Want,
 };
 use flotilla_core::result::BatchResult;
 use flotilla_core::retention::Part;
@@ -183,6 +183,12 @@ pass! { Expire if whatever:
     expire_some(batch: BatchId, part: Part, limit: u32) -> Removed;
     end_expiry(batch: BatchId, part: Part) -> ();
     archived(batch: BatchId, revision: u32) -> bool;
+}
+
+pass! { FollowUps if whatever:
+    pending_follow_ups(limit: u32) -> Vec<FollowUp>;
+    follow_up_created(batch: BatchId, revision: u32, follow_up: BatchId) -> ();
+    follow_up(space: &Space, batch: BatchId, revision: u32) -> Option<FollowUp>;
 }
 
 pass! { Reading if there:

@@ -14,9 +14,9 @@ use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
 use flotilla_core::place::{Lease, Place};
 use flotilla_core::ports::Store;
 use flotilla_core::ports::store::{
-    Active, Appended, Appending, Claim, ClaimId, Created, DeadLetters, Dispatch, Expire, Expiry, InFlight,
-    Intake, KeyHolder, Known, Ledger, NewBatch, Opened, Portion, Portioned, Reading, Removed, Reopened,
-    Resend, Steer, Steered, Upkeep, Want,
+    Active, Appended, Appending, Claim, ClaimId, Created, DeadLetters, Dispatch, Expire, Expiry, FollowUp,
+    FollowUps, InFlight, Intake, KeyHolder, Known, Ledger, NewBatch, Opened, Portion, Portioned, Reading,
+    Removed, Reopened, Resend, Steer, Steered, Upkeep, Want,
 };
 use flotilla_core::result::BatchResult;
 use flotilla_core::retention::Part;
@@ -175,6 +175,12 @@ forward!(Expire {
     fn expire_some(batch: BatchId, part: Part, limit: u32) -> Result<Removed>;
     fn end_expiry(batch: BatchId, part: Part) -> Result<()>;
     fn archived(batch: BatchId, revision: u32) -> Result<bool>;
+});
+
+forward!(FollowUps {
+    fn pending_follow_ups(limit: u32) -> Result<Vec<FollowUp>>;
+    fn follow_up_created(batch: BatchId, revision: u32, follow_up: BatchId) -> Result<()>;
+    fn follow_up(space: &Space, batch: BatchId, revision: u32) -> Result<Option<FollowUp>>;
 });
 
 forward!(Reading {

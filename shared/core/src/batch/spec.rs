@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::follow_up::OnComplete;
 use crate::ids::Pool;
 use crate::json::Json;
 use crate::retention::Retention;
@@ -45,6 +46,8 @@ pub struct BatchSpec {
     pub deduplicate: Option<Duration>,
     /// How long what it leaves stays after its end.
     pub retention: Retention,
+    /// What follows on it, once all of its items have ended.
+    pub on_complete: Option<Box<OnComplete>>,
     /// Anything the producer wants to find again: a JSON object.
     pub metadata: Option<Json>,
     /// The W3C trace context of the request that created it: items continue this trace.
@@ -73,6 +76,7 @@ impl Default for BatchSpec {
             canary: None,
             deduplicate: None,
             retention: Retention::default(),
+            on_complete: None,
             metadata: None,
             traceparent: None,
             request_hash: None,

@@ -102,7 +102,22 @@ impl Objects {
     /// Where the storage can't be reached or refuses.
     pub async fn remove_batch(&self, space: &Space, batch: BatchId) -> Result<()> {
         self.remove_outputs(space, batch).await?;
-        self.remove_artifacts(space, batch).await
+        self.remove_artifacts(space, batch).await?;
+        self.remove_results(space, batch).await
+    }
+
+    /// Where the items of a batch are for what follows on this revision of its result.
+    #[must_use]
+    pub fn results_key(space: &Space, batch: BatchId, revision: u32) -> String {
+        format!("results/{space}/{batch}/{revision}.ndjson")
+    }
+
+    /// Removes what was written for follow-ups on a batch.
+    ///
+    /// # Errors
+    /// Where the storage can't be reached or refuses.
+    pub async fn remove_results(&self, space: &Space, batch: BatchId) -> Result<()> {
+        self.remove(&format!("results/{space}/{batch}")).await
     }
 
     /// Removes the outputs of a batch.

@@ -28,7 +28,9 @@ use crate::skipped::SkippedItem;
 
 /// Everything that a database does for Flotilla.
 #[async_trait]
-pub trait Store: Intake + Dispatch + Ledger + Steer + DeadLetters + Upkeep + Expire + Reading {
+pub trait Store:
+    Intake + Dispatch + Ledger + Steer + DeadLetters + Upkeep + Expire + FollowUps + Reading
+{
     /// Brings the schema up to date. Forward only; safe to run from several processes at once.
     async fn migrate(&self) -> Result<()>;
 
@@ -545,6 +547,32 @@ pub enum Removed {
     All,
     /// Somebody else is at it, or it is not to be removed any more.
     Nothing,
+}
+
+/// Follow-ups that batches call for: an outbox.
+#[async_trait]
+pub trait FollowUps: Send + Sync {
+    /// Those that are to be created, of batches that have ended and were not deleted, oldest batch first.
+    async fn pending_follow_ups(&self, limit: u32) -> Result<Vec<FollowUp>>;
+
+    /// Notes that one was created. The first one stays.
+    async fn follow_up_created(&self, batch: BatchId, revision: u32, follow_up: BatchId) -> Result<()>;
+
+    /// The one that a result of a batch called for, where it did.
+    async fn follow_up(&self, space: &Space, batch: BatchId, revision: u32) -> Result<Option<FollowUp>>;
+}
+
+/// A follow-up that a result of a batch called for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FollowUp {
+    /// The batch on which it follows.
+    pub batch: BatchId,
+    /// Its tenant.
+    pub space: Space,
+    /// Which of its results.
+    pub revision: u32,
+    /// The batch that it is, once that was created.
+    pub follow_up: Option<BatchId>,
 }
 
 /// What is known to be in flight of a batch.

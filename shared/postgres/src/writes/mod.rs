@@ -8,6 +8,7 @@ mod batches;
 mod dead;
 mod events;
 mod expiries;
+mod follow_ups;
 mod keys;
 mod leases;
 pub(crate) mod outcomes;
@@ -81,6 +82,7 @@ pub(crate) async fn store(
     let tried = tried::Rows::of(changes);
     let (events, results) = (events::Rows::of(changes), results::Rows::of(changes)?);
     let expiries = expiries::Rows::of(changes);
+    let follow_ups = follow_ups::Rows::of(changes);
     let (tallies, batches) = (tallies::Rows::of(changes)?, batches::Rows::of(changes)?);
     let mut writes: Vec<Write<'_>> = Vec::new();
     // In the order of the locks: rows of `batches` come last.
@@ -103,5 +105,6 @@ pub(crate) async fn store(
     write!(events, events.insert(transaction));
     write!(results, results.insert(transaction));
     write!(expiries, expiries.write(transaction));
+    write!(follow_ups, follow_ups.insert(transaction));
     try_join_all(writes).await.map(drop)
 }

@@ -254,6 +254,10 @@ impl BatchRow {
             return Ok(());
         };
         expiry::insert(db, self.number, &self.record)?;
+        if self.record.calls_for_follow_up() {
+            let sql = "INSERT INTO follow_ups (batch, revision) VALUES (?1, ?2)";
+            db.prepare_cached(sql)?.execute((self.number, result.revision))?;
+        }
         insert_result(db, self.number, result)
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use flotilla_core::batch::{BatchSpec, FailureThreshold, Start};
+use flotilla_core::follow_up::OnComplete;
 use flotilla_core::retention::Retention;
 use flotilla_core::retry::Backoff;
 use jiff::Timestamp;
@@ -29,6 +30,8 @@ struct Options {
     request_hash: Option<String>,
     #[serde(skip_serializing_if = "Retention::is_empty")]
     retention: Retention,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_complete: Option<Box<OnComplete>>,
 }
 
 /// Reads the columns.
@@ -51,6 +54,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<BatchSpec> {
         canary: row.get("canary")?,
         deduplicate: options.deduplicate_ms.map(from_millis),
         retention: options.retention,
+        on_complete: options.on_complete,
         metadata: row.get::<_, Option<Raw>>("metadata")?.map(|Raw(json)| json),
         traceparent: row.get("traceparent")?,
         request_hash: options.request_hash,
@@ -87,6 +91,7 @@ pub(super) fn save(db: &Connection, number: Number, spec: &BatchSpec) -> Done<()
         deduplicate_ms: spec.deduplicate.map(millis),
         request_hash: spec.request_hash.clone(),
         retention: spec.retention,
+        on_complete: spec.on_complete.clone(),
     };
     db.prepare_cached(sql)?.execute(named_params! {
         ":number": number,

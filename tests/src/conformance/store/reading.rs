@@ -5,6 +5,7 @@ use std::time::Duration;
 use flotilla_core::Json;
 use flotilla_core::batch::{BatchFilter, BatchSpec, BatchState, FailureAction, FailureThreshold, Start};
 use flotilla_core::command::Command;
+use flotilla_core::follow_up::{On, OnComplete};
 use flotilla_core::ids::BatchId;
 use flotilla_core::item::{ItemFilter, ItemState};
 use flotilla_core::limits::Ceilings;
@@ -101,6 +102,22 @@ fn full_spec() -> BatchSpec {
             dead_letters: Some(Duration::from_secs(60)),
             archive: Some(true),
         },
+        on_complete: Some(Box::new(OnComplete {
+            on: On::Failed,
+            job_type: "sum".into(),
+            pool: "small".parse().expect("a name"),
+            priority: 100,
+            max_attempts: 7,
+            timeout: Duration::from_millis(1_501),
+            backoff: Backoff::default(),
+            callback_timeout: Some(Duration::from_millis(9)),
+            retention: Retention {
+                archive: Some(false),
+                ..Retention::default()
+            },
+            metadata: Some(Json::parse("{\"a\" : 1.0}").expect("valid")),
+            input: Some(Json::parse("[1.50, \"é\"]").expect("valid")),
+        })),
         metadata: Some(Json::parse("{\"a\" : 1.0, \"é\": null}").expect("valid")),
         deduplicate: Some(Duration::from_secs(3_600)),
         request_hash: Some("ab12".into()),

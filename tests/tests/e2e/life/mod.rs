@@ -4,6 +4,7 @@ mod artifacts;
 mod dead_letters;
 mod downloads;
 mod fairness;
+mod follow_ups;
 mod guard_rails;
 mod limits;
 mod lost;

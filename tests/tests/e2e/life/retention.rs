@@ -49,8 +49,11 @@ async fn parts_of_a_batch_go_in_their_time(engine: Engine) {
         assert_eq!(item["custom_id"], format!("c{n}"));
         assert_eq!(item["state"], whole[n]["state"]);
     }
-    let dead = client.json(&format!("/v1/dead-letters?batch={batch}")).await;
-    assert_eq!(dead["dead_letters"], json!([]));
+    eventually("its dead letters to go", PATIENCE, || async {
+        let dead = client.json(&format!("/v1/dead-letters?batch={batch}")).await;
+        (dead["dead_letters"] == json!([])).then_some(())
+    })
+    .await;
     let path = format!("/v1/batches/{batch}/retry");
     let (status, why) = client.request(Method::POST, &path, None).await;
     assert_eq!(status, StatusCode::CONFLICT, "{why}");
