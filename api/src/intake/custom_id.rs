@@ -22,6 +22,10 @@ struct Named<'a> {
 pub(crate) fn find(input: &Json) -> Option<String> {
     // Most items have none: a search costs a fraction of a parse.
     QUOTED.find(input.as_str().as_bytes())?;
+    // Serde takes a list for an object whose fields are in order.
+    if !input.as_str().trim_start().starts_with('{') {
+        return None;
+    }
     let named: Named<'_> = input.to().ok()?;
     let id: String = serde_json::from_str(named.custom_id.get()).ok()?;
     (!id.is_empty()).then_some(id)
@@ -52,6 +56,7 @@ mod tests {
             r#"{"custom_id": ""}"#,
             r#"{"a": {"custom_id": "x"}}"#,
             r#"["custom_id", "x"]"#,
+            r#"["custom_id"]"#,
             r#""custom_id""#,
             r#"{"a": "\"custom_id\""}"#,
         ] {
