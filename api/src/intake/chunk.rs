@@ -11,7 +11,7 @@ use flotilla_core::{ItemIndex, Json, Space};
 use tokio::time::Instant;
 
 use super::depth::{MAX_DEPTH, is_too_deep};
-use super::faults::Faults;
+use super::faults::{Faults, bare};
 use super::options::Shape;
 use super::{Emit, OnInvalid, Options, custom_id};
 use crate::config::Config;
@@ -301,7 +301,7 @@ impl<'a> Chunker<'a> {
             position,
             line,
             reason,
-            detail: first.detail().to_owned(),
+            detail: bare(first).to_owned(),
             pointer: pointer.filter(|pointer| !pointer.is_empty()).map(str::to_owned),
             input: SkippedItem::kept(sent),
         };

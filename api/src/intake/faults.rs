@@ -79,8 +79,27 @@ fn entry(problem: &Problem) -> Value {
             entry.insert(name.to_owned(), value.clone());
         }
     }
-    entry.insert("detail".to_owned(), problem.detail().into());
+    entry.insert("detail".to_owned(), bare(problem).into());
     Value::Object(entry)
+}
+
+/// What is wrong, without the place, which is said beside it.
+pub(super) fn bare(problem: &Problem) -> &str {
+    let said = |name: &str| problem.member(name).map(ToString::to_string).unwrap_or_default();
+    let (item, line) = (said("item"), said("line"));
+    let pointer = problem
+        .member("pointer")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let mut detail = problem.detail();
+    for place in [
+        format!("item {item}: "),
+        format!("item {item} (line {line}): "),
+        format!("{pointer}: "),
+    ] {
+        detail = detail.strip_prefix(&place).unwrap_or(detail);
+    }
+    detail
 }
 
 #[cfg(test)]
@@ -112,8 +131,24 @@ mod tests {
         faults.take(problem(7)).unwrap();
         let told = faults.check().unwrap_err();
         assert_eq!(told.detail(), "item 7: no");
-        assert_eq!(told.member("errors").unwrap()[0]["detail"], "item 7: no");
+        assert_eq!(told.member("errors").unwrap()[0]["detail"], "no");
         assert!(Faults::default().check().is_ok());
+    }
+
+    #[test]
+    fn the_place_is_said_once() {
+        for (detail, expected) in [
+            ("item 7: /a/b: is no number", "is no number"),
+            ("item 7 (line 9): EOF", "EOF"),
+            ("item 77: no", "item 77: no"),
+            ("something else", "something else"),
+        ] {
+            let problem = Problem::new(Kind::InvalidItem, detail)
+                .with("item", 7)
+                .with("line", 9)
+                .with("pointer", "/a/b");
+            assert_eq!(bare(&problem), expected);
+        }
     }
 
     #[test]
