@@ -21,16 +21,20 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     /// A permit per upload that may be read.
     pub(crate) uploads: Arc<Semaphore>,
+    /// A permit per archive that may be made.
+    pub(crate) archives: Arc<Semaphore>,
     callback_key: OnceCell<Key>,
 }
 
 impl App {
     pub(crate) fn new(deps: Deps, config: Config) -> Self {
+        let archives = Arc::new(Semaphore::new(config.concurrent_archives));
         let uploads = Arc::new(Semaphore::new(config.concurrent_uploads));
         Self(Arc::new(Inner {
             deps,
             config,
             uploads,
+            archives,
             callback_key: OnceCell::new(),
         }))
     }

@@ -26,6 +26,9 @@ pub struct Config {
     pub upload_idle_timeout: Duration,
     /// How long a refused upload is still read, so that its client is done sending and sees the answer. Default 2 s.
     pub linger: Duration,
+    /// ZIP downloads that are made at once; further ones wait. Each holds up to some 50 MB, where it has 500,000 files.
+    /// Default 8.
+    pub concurrent_archives: usize,
     /// Connections at once; further ones wait in the backlog of the socket. Default 10,000.
     pub max_connections: usize,
     /// How long a client may take to send the head of a request, or stay idle between two. Default 30 s.
@@ -54,6 +57,7 @@ impl Default for Config {
             upload_wait: Duration::from_secs(10),
             upload_idle_timeout: Duration::from_secs(30),
             linger: Duration::from_secs(2),
+            concurrent_archives: 8,
             max_connections: 10_000,
             header_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),

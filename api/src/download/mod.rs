@@ -4,22 +4,24 @@
 //! it can't go on, the connection is cut, so that no client takes a part for the whole.
 
 mod csv;
+mod reader;
 mod skipped;
+mod zip;
 
 pub(crate) use skipped::Skipped;
 
 use bytes::Bytes;
 use flotilla_core::item::{Item, ItemFilter};
 use flotilla_core::item_line::ndjson;
-use flotilla_core::{Batch, Error, ItemIndex, Space};
+use flotilla_core::{Batch, Error, Space};
 use futures_util::stream::{Stream, try_unfold};
 
 use crate::app::App;
-use crate::intake::writes::repeat;
 use crate::outputs;
-use crate::params::MAX_LIMIT;
-use crate::problem::Problem;
 use crate::views::ItemView;
+use reader::Reader;
+
+pub(crate) use zip::stream as zip;
 
 /// The form of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,11 +74,7 @@ impl Writer {
 
 /// A file under way.
 pub(crate) struct Download {
-    app: App,
-    space: Space,
-    batch: Batch,
-    page: u32,
-    filter: ItemFilter,
+    reader: Reader,
     writer: Writer,
     /// What comes before the first item.
     head: Vec<u8>,
@@ -94,22 +92,16 @@ impl Download {
         batch: &Batch,
         filter: ItemFilter,
         format: Format,
-    ) -> Result<Self, Problem> {
-        let page = outputs::affordable(batch, app.config.page_bytes).min(MAX_LIMIT);
-        let begins = filter.after.is_none();
+    ) -> Result<Self, Error> {
         let mut download = Self {
-            app,
-            space,
-            batch: batch.clone(),
-            page,
-            filter,
+            reader: Reader::new(app, space, batch, filter),
             writer: Writer::Ndjson,
             head: Vec::new(),
         };
         if format == Format::Csv {
-            let (first, _) = download.read(None).await?;
+            let first = download.views(download.reader.first().await?).await?;
             let table = csv::Table::of(&first);
-            if begins {
+            if filter.after.is_none() {
                 download.head = table.header()?;
             }
             download.writer = Writer::Csv(table);
@@ -123,7 +115,7 @@ impl Download {
             let Some(mut download) = download else {
                 return Ok(None);
             };
-            let shutdown = download.app.deps.tasks.shutdown().clone();
+            let shutdown = download.reader.app.deps.tasks.shutdown().clone();
             let piece = shutdown.until_aborting(download.piece()).await;
             let (piece, more) =
                 piece.unwrap_or_else(|| Err(Error::unavailable("the API", "it is stopping")))?;
@@ -134,37 +126,14 @@ impl Download {
     /// The next piece, and whether there are more.
     async fn piece(&mut self) -> Result<(Bytes, bool), Error> {
         let mut piece = std::mem::take(&mut self.head);
-        let (items, last) = self.read(self.filter.after).await?;
-        piece.extend(self.writer.write(&items)?);
-        match last {
-            Some(last) => self.filter.after = Some(last),
-            // A batch that was deleted meanwhile has no items either.
-            None if self
-                .app
-                .deps
-                .store
-                .batch(&self.space, self.batch.id)
-                .await?
-                .is_none() =>
-            {
-                return Err(Error::conflict(
-                    "the batch",
-                    "it was deleted while it was downloaded",
-                ));
-            }
-            None => {}
-        }
-        Ok((piece.into(), last.is_some()))
+        let items = self.reader.page().await?;
+        let more = !items.is_empty();
+        piece.extend(self.writer.write(&self.views(items).await?)?);
+        Ok((piece.into(), more))
     }
 
-    /// The items behind `after`, as many as one page takes, and the index of the last of them.
-    async fn read(&self, after: Option<ItemIndex>) -> Result<(Vec<ItemView>, Option<ItemIndex>), Error> {
-        let deps = &self.app.deps;
-        let filter = ItemFilter { after, ..self.filter };
-        let read = || deps.store.items(&self.space, self.batch.id, &filter, self.page);
-        let mut items: Vec<Item> = repeat("read items", read).await.0?;
-        items.truncate(outputs::fitting(&items, self.app.config.page_bytes));
-        let last = items.last().map(|item| item.index);
-        Ok((outputs::views(&deps.objects, &self.batch, items).await?, last))
+    async fn views(&self, items: Vec<Item>) -> Result<Vec<ItemView>, Error> {
+        let Reader { app, batch, .. } = &self.reader;
+        outputs::views(&app.deps.objects, batch, items).await
     }
 }

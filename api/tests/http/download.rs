@@ -130,8 +130,9 @@ async fn what_can_not_be_asked_for() {
     let api = api().await;
     let id = batch(&api).await;
     for (query, expected) in [
-        ("?format=xlsx", "ndjson or csv"),
+        ("?format=xlsx", "ndjson, csv or zip"),
         ("?cursor=x", "index of an item"),
+        ("?format=zip&cursor=3", "does not go with `zip`"),
         ("?state=done", "name of a state"),
         ("?limit=7", "limit"),
     ] {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod appending;
+mod archives;
 mod artifacts;
 mod away;
 mod callbacks;

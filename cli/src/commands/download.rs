@@ -1,6 +1,6 @@
 //! `flotilla download`: the items of a batch as a file.
 
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -40,6 +40,8 @@ pub(super) enum Form {
     Ndjson,
     /// A table
     Csv,
+    /// An archive with both of them, what failed apart, and all files
+    Zip,
 }
 
 impl Form {
@@ -48,6 +50,7 @@ impl Form {
         match self {
             Self::Ndjson => "ndjson",
             Self::Csv => "csv",
+            Self::Zip => "zip",
         }
     }
 }
@@ -56,6 +59,10 @@ impl Download {
     /// Runs the command.
     pub(crate) async fn run(self) -> Result<Exit> {
         if self.out == Path::new("-") {
+            anyhow::ensure!(
+                !matches!(self.format, Form::Zip) || !std::io::stdout().is_terminal(),
+                "an archive is nothing to look at: say with --out where it goes"
+            );
             let mut stdout = BufWriter::new(std::io::stdout());
             self.write(&mut stdout).await?;
             stdout.flush()?;
