@@ -311,6 +311,140 @@ async fn values_that_make_no_sense() {
 }
 
 #[tokio::test]
+async fn terms_that_make_no_sense() {
+    let parameter = (400, "invalid-parameter");
+    let field = (400, "invalid-field");
+    let terms = [
+        (
+            "?job_type=echo&on_invalid=drop",
+            NDJSON,
+            field,
+            "reject",
+            "on_invalid",
+        ),
+        ("?job_type=echo&dry_run=yes", NDJSON, field, "true", "dry_run"),
+        (
+            "?job_type=echo&dry_run=true&dry_run=true",
+            NDJSON,
+            field,
+            "more than once",
+            "dry_run",
+        ),
+        (
+            "?job_type=echo&delimiter=comma",
+            NDJSON,
+            parameter,
+            "text/csv",
+            "delimiter",
+        ),
+        ("?job_type=echo&map={}", JSON, parameter, "text/csv", "map"),
+        ("?job_type=echo&delimiter=x", CSV, field, "semicolon", "delimiter"),
+        ("?job_type=echo&map=[]", CSV, field, "map", "map"),
+        ("?job_type=echo&map={%22a%22:3}", CSV, field, "map", "map"),
+        ("?job_type=echo&map={%22a%22:%22{b%22}", CSV, field, "map", "map"),
+        (
+            "?job_type=echo&deduplicate=0",
+            NDJSON,
+            field,
+            "31 days",
+            "deduplicate",
+        ),
+        (
+            "?job_type=echo&deduplicate=1000h",
+            NDJSON,
+            field,
+            "31 days",
+            "deduplicate",
+        ),
+        (
+            "?job_type=echo&deduplicate=soon",
+            NDJSON,
+            field,
+            "30s",
+            "deduplicate",
+        ),
+        (
+            "?job_type=echo&retention={%22inputs%22:%22x%22}",
+            NDJSON,
+            field,
+            "retention",
+            "retention",
+        ),
+        (
+            "?job_type=echo&on_complete={}",
+            NDJSON,
+            field,
+            "job_type",
+            "on_complete",
+        ),
+    ];
+    let api = Api::new().await;
+    for (query, content_type, (status, slug), part, named) in terms {
+        let answer = api.post(query, content_type, "a\n1\n").await;
+        let detail = answer.problem(status, slug);
+        assert!(
+            detail.contains(part),
+            "{query}: {detail:?} should contain {part:?}"
+        );
+        let member = if slug == "invalid-field" {
+            "field"
+        } else {
+            "parameter"
+        };
+        assert_eq!(answer.json[member], named, "{query}: {}", answer.text);
+    }
+    assert_eq!(api.rows(), (0, 0));
+}
+
+#[tokio::test]
+async fn items_that_can_not_be_taken() {
+    let deep = format!("1\n{}1{}\n", "[".repeat(200), "]".repeat(200));
+    let invalid = (400, "invalid-item");
+    check(
+        &Api::new().await,
+        vec![
+            case(
+                (Q, NDJSON, deep),
+                invalid,
+                json!({"item": 1, "line": 2}),
+                "128 levels",
+            ),
+            case(
+                (Q, NDJSON, "{\"custom_id\":\"a\"}\n{\"custom_id\":\"a\"}\n"),
+                invalid,
+                json!({"item": 1, "line": 2, "custom_id": "a", "pointer": "/custom_id"}),
+                "unique",
+            ),
+            case(
+                (Q, CSV, "custom_id,n\na,1\nb,2\nb,3\n"),
+                invalid,
+                json!({"item": 2, "line": 4, "custom_id": "b"}),
+                "unique",
+            ),
+            case(
+                (Q, "text/csv; charset=ebcdic", "a\n1\n"),
+                (415, "unsupported-media-type"),
+                json!({"charset": "ebcdic"}),
+                "windows-1252",
+            ),
+            case(
+                ("?job_type=echo&map={%22x%22:%22Nme%22}", CSV, "Name,n\na,1\n"),
+                (400, "invalid-field"),
+                json!({"field": "map", "column": "Nme"}),
+                "Did you mean \"Name\"?",
+            ),
+            case(
+                (Q, "text/tab-separated-values", "a\tb\n1\t2\t3\n"),
+                (400, "invalid-csv"),
+                json!({"item": 0, "line": 2, "expected": 2, "found": 3}),
+                "3 fields",
+            ),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn more_than_is_allowed() {
     let long = format!("\"{}\"", "x".repeat(100_000));
     let many = "1\n".repeat(101);
