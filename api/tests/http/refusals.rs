@@ -310,76 +310,87 @@ async fn values_that_make_no_sense() {
     .await;
 }
 
+const PARAMETER: (u16, &str) = (400, "invalid-parameter");
+const FIELD: (u16, &str) = (400, "invalid-field");
+
+/// Query, content type, status and kind, a part of the detail, and what is named.
+type Term = (
+    &'static str,
+    &'static str,
+    (u16, &'static str),
+    &'static str,
+    &'static str,
+);
+
+const TERMS: &[Term] = &[
+    (
+        "?job_type=echo&on_invalid=drop",
+        NDJSON,
+        FIELD,
+        "reject",
+        "on_invalid",
+    ),
+    ("?job_type=echo&dry_run=yes", NDJSON, FIELD, "true", "dry_run"),
+    (
+        "?job_type=echo&dry_run=true&dry_run=true",
+        NDJSON,
+        FIELD,
+        "more than once",
+        "dry_run",
+    ),
+    (
+        "?job_type=echo&delimiter=comma",
+        NDJSON,
+        PARAMETER,
+        "text/csv",
+        "delimiter",
+    ),
+    ("?job_type=echo&map={}", JSON, PARAMETER, "text/csv", "map"),
+    ("?job_type=echo&delimiter=x", CSV, FIELD, "semicolon", "delimiter"),
+    ("?job_type=echo&map=[]", CSV, FIELD, "map", "map"),
+    ("?job_type=echo&map={%22a%22:3}", CSV, FIELD, "map", "map"),
+    ("?job_type=echo&map={%22a%22:%22{b%22}", CSV, FIELD, "map", "map"),
+    (
+        "?job_type=echo&deduplicate=0",
+        NDJSON,
+        FIELD,
+        "31 days",
+        "deduplicate",
+    ),
+    (
+        "?job_type=echo&deduplicate=1000h",
+        NDJSON,
+        FIELD,
+        "31 days",
+        "deduplicate",
+    ),
+    (
+        "?job_type=echo&deduplicate=soon",
+        NDJSON,
+        FIELD,
+        "30s",
+        "deduplicate",
+    ),
+    (
+        "?job_type=echo&retention={%22inputs%22:%22x%22}",
+        NDJSON,
+        FIELD,
+        "retention",
+        "retention",
+    ),
+    (
+        "?job_type=echo&on_complete={}",
+        NDJSON,
+        FIELD,
+        "job_type",
+        "on_complete",
+    ),
+];
+
 #[tokio::test]
 async fn terms_that_make_no_sense() {
-    let parameter = (400, "invalid-parameter");
-    let field = (400, "invalid-field");
-    let terms = [
-        (
-            "?job_type=echo&on_invalid=drop",
-            NDJSON,
-            field,
-            "reject",
-            "on_invalid",
-        ),
-        ("?job_type=echo&dry_run=yes", NDJSON, field, "true", "dry_run"),
-        (
-            "?job_type=echo&dry_run=true&dry_run=true",
-            NDJSON,
-            field,
-            "more than once",
-            "dry_run",
-        ),
-        (
-            "?job_type=echo&delimiter=comma",
-            NDJSON,
-            parameter,
-            "text/csv",
-            "delimiter",
-        ),
-        ("?job_type=echo&map={}", JSON, parameter, "text/csv", "map"),
-        ("?job_type=echo&delimiter=x", CSV, field, "semicolon", "delimiter"),
-        ("?job_type=echo&map=[]", CSV, field, "map", "map"),
-        ("?job_type=echo&map={%22a%22:3}", CSV, field, "map", "map"),
-        ("?job_type=echo&map={%22a%22:%22{b%22}", CSV, field, "map", "map"),
-        (
-            "?job_type=echo&deduplicate=0",
-            NDJSON,
-            field,
-            "31 days",
-            "deduplicate",
-        ),
-        (
-            "?job_type=echo&deduplicate=1000h",
-            NDJSON,
-            field,
-            "31 days",
-            "deduplicate",
-        ),
-        (
-            "?job_type=echo&deduplicate=soon",
-            NDJSON,
-            field,
-            "30s",
-            "deduplicate",
-        ),
-        (
-            "?job_type=echo&retention={%22inputs%22:%22x%22}",
-            NDJSON,
-            field,
-            "retention",
-            "retention",
-        ),
-        (
-            "?job_type=echo&on_complete={}",
-            NDJSON,
-            field,
-            "job_type",
-            "on_complete",
-        ),
-    ];
     let api = Api::new().await;
-    for (query, content_type, (status, slug), part, named) in terms {
+    for &(query, content_type, (status, slug), part, named) in TERMS {
         let answer = api.post(query, content_type, "a\n1\n").await;
         let detail = answer.problem(status, slug);
         assert!(

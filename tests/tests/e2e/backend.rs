@@ -56,6 +56,8 @@ struct Seen {
     running: BTreeMap<String, u32>,
     /// The most that ever ran, by tag; and over all of them, under "".
     most: BTreeMap<String, u32>,
+    /// Requests that wait for another mode.
+    held: u32,
     /// Requests that the client gave up.
     dropped: u32,
     busy: Duration,
@@ -106,6 +108,11 @@ impl Backend {
         self.shared.seen().running.values().sum()
     }
 
+    /// How many of them came in while requests are held, and so do not end by themselves.
+    pub(crate) fn held(&self) -> u32 {
+        self.shared.seen().held
+    }
+
     /// The most that ran at once: of items with this `tag`, or of all.
     pub(crate) fn most(&self, tag: &str) -> u32 {
         self.shared.seen().most.get(tag).copied().unwrap_or(0)
@@ -153,6 +160,7 @@ struct Running {
     shared: Arc<Shared>,
     tag: String,
     since: Instant,
+    held: bool,
     answered: bool,
 }
 
@@ -176,13 +184,23 @@ impl Running {
             shared: Arc::clone(shared),
             tag,
             since,
+            held: false,
             answered: false,
+        }
+    }
+
+    fn hold(&mut self, held: bool) {
+        if self.held != held {
+            let mut seen = self.shared.seen();
+            seen.held = if held { seen.held + 1 } else { seen.held - 1 };
+            self.held = held;
         }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.hold(false);
         let mut seen = self.shared.seen();
         if let Some(running) = seen.running.get_mut(&self.tag) {
             *running -= 1;
@@ -208,10 +226,15 @@ async fn handle(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Str
         },
     );
     let mut mode = shared.mode.subscribe();
-    let now = *mode
-        .wait_for(|mode| *mode != Mode::Hold)
-        .await
-        .expect("the backend lives as long as its requests");
+    let mut now = *mode.borrow_and_update();
+    if now == Mode::Hold {
+        running.hold(true);
+        now = *mode
+            .wait_for(|mode| *mode != Mode::Hold)
+            .await
+            .expect("the backend lives as long as its requests");
+        running.hold(false);
+    }
     let answer = match now {
         Mode::Refuse(status, wait) => {
             let status = StatusCode::from_u16(status).expect("a status");

@@ -138,8 +138,8 @@ async fn cancel_interrupts_what_runs(engine: Engine) {
     })
     .await;
     backend.set(Mode::Hold);
-    eventually("four items to run", PATIENCE, || async {
-        (backend.running() == 4).then_some(())
+    eventually("four items to be held", PATIENCE, || async {
+        (backend.held() == 4).then_some(())
     })
     .await;
     let asked = Instant::now();
