@@ -52,7 +52,13 @@ impl Fleet {
     /// Migrates, starts everything, and returns when a first batch went through. Without workers there is no scheduler
     /// either: for uploads alone.
     pub(crate) async fn start(stage: &Stage, size: Size) -> Result<Self> {
+        Self::configured(stage, size, "").await
+    }
+
+    /// The same with settings, in TOML.
+    pub(crate) async fn configured(stage: &Stage, size: Size, config: &str) -> Result<Self> {
         let files = tempfile::tempdir()?;
+        std::fs::write(files.path().join("flotilla.toml"), config)?;
         let objects = format!("file://{}", files.path().join("objects").display());
         let command = |arguments: &[&str]| {
             Flotilla::command(arguments.iter().copied())

@@ -4,6 +4,7 @@
 //! Flotilla with every role a process of its own, and a minimal program on the same servers ([`raw`]). The figure that
 //! travels between machines is the ratio of the two.
 
+mod archive;
 mod embedded;
 mod fairness;
 mod files;
@@ -47,6 +48,8 @@ enum Benchmark {
     Ingest(ingest::Args),
     /// Millions of items in and out as files, each compared.
     Files(files::Args),
+    /// Files that come of items, and all of them as a ZIP archive.
+    Archive(archive::Args),
     /// Batches of one item on an idle system.
     Latency(latency::Args),
     /// Ten items while a million wait.
@@ -75,6 +78,7 @@ async fn main() -> Result<()> {
         Benchmark::Peers(args) => peers::run(args).await,
         Benchmark::Ingest(args) => ingest::run(args).await,
         Benchmark::Files(args) => files::run(args).await,
+        Benchmark::Archive(args) => archive::run(args).await,
         Benchmark::Latency(args) => latency::run(args).await,
         Benchmark::Fairness(args) => fairness::run(args).await,
         Benchmark::Pause(args) => pause::run(args).await,
