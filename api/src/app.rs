@@ -2,14 +2,16 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use flotilla_core::item::{Item, ItemFilter};
 use flotilla_core::{Batch, BatchId, ItemIndex, Space};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::callbacks::Key;
 use crate::config::Config;
 use crate::deps::Deps;
+use crate::events::Events;
 use crate::problem::{Kind, Problem};
 
 /// Cheap to clone.
@@ -23,18 +25,24 @@ pub(crate) struct Inner {
     pub(crate) uploads: Arc<Semaphore>,
     /// A permit per archive that may be made.
     pub(crate) archives: Arc<Semaphore>,
+    /// A permit per client that may listen.
+    listeners: Arc<Semaphore>,
+    pub(crate) events: Events,
     callback_key: OnceCell<Key>,
 }
 
 impl App {
     pub(crate) fn new(deps: Deps, config: Config) -> Self {
         let archives = Arc::new(Semaphore::new(config.concurrent_archives));
+        let listeners = Arc::new(Semaphore::new(config.max_listeners));
         let uploads = Arc::new(Semaphore::new(config.concurrent_uploads));
         Self(Arc::new(Inner {
             deps,
             config,
             uploads,
             archives,
+            listeners,
+            events: Events::default(),
             callback_key: OnceCell::new(),
         }))
     }
@@ -61,6 +69,18 @@ impl App {
         };
         let items = self.deps.store.items(space, batch, &next, 1).await?;
         Ok(items.into_iter().find(|item| item.index == index))
+    }
+
+    /// Room for one more listener.
+    pub(crate) fn seat(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.listeners).try_acquire_owned().map_err(|_| {
+            let most = self.config.max_listeners;
+            Problem::new(
+                Kind::TooManyListeners,
+                format!("{most} clients listen to this process already; ask again, or read instead"),
+            )
+            .retry_after(Duration::from_secs(5))
+        })
     }
 
     /// What callbacks are verified with: the same for every process.

@@ -29,7 +29,9 @@ pub struct Config {
     /// ZIP downloads that are made at once; further ones wait. Each holds up to some 50 MB, where it has 500,000 files.
     /// Default 8.
     pub concurrent_archives: usize,
-    /// Connections at once; further ones wait in the backlog of the socket. Default 10,000.
+    /// Clients that listen to events at once; further ones are refused. Default 10,000.
+    pub max_listeners: usize,
+    /// Connections at once; further ones wait in the backlog of the socket. Default 12,000.
     pub max_connections: usize,
     /// How long a client may take to send the head of a request, or stay idle between two. Default 30 s.
     pub header_timeout: Duration,
@@ -58,7 +60,8 @@ impl Default for Config {
             upload_idle_timeout: Duration::from_secs(30),
             linger: Duration::from_secs(2),
             concurrent_archives: 8,
-            max_connections: 10_000,
+            max_listeners: 10_000,
+            max_connections: 12_000,
             header_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(25),

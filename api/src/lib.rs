@@ -4,6 +4,7 @@
 //! * Each endpoint has a file under `endpoints`, what it answers a type under `views`, apart from the domain.
 //! * `intake` takes uploads of any length in with memory that is bounded by [`Config`].
 //! * `download` gives all items of a batch out as one file, with memory that is bounded, too.
+//! * `events` tells listeners what moves, however many and however slow they are.
 //! * `steer` does something to a batch, once, and shows it at once; `actor` says who does it.
 //! * `callbacks` completes items that wait, by a signed URL.
 //! * `space` says whose request it is. Every query is scoped by it.
@@ -25,6 +26,7 @@ mod dead_letters;
 mod deps;
 mod download;
 mod endpoints;
+mod events;
 mod fields;
 mod follow_ups;
 #[doc(hidden)]

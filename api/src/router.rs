@@ -18,11 +18,12 @@ use crate::app::App;
 use crate::config::Config;
 use crate::deps::Deps;
 use crate::endpoints::{
-    append_items, batch_archive, batch_audit, batch_errors, batch_explain, batch_history, batch_result,
-    cancel_batch, change_batch, complete_callback, create_batch, dead_letter_groups, delete_batch,
-    discard_dead_letters, download_batch, download_skipped, get_artifact, get_batch, get_dead_letter,
-    get_item, get_producer, healthz, job_types, list_batches, list_dead_letters, list_items, list_workers,
-    pause_batch, readyz, redrive_dead_letters, resume_batch, retry_batch, run_batch, seal_batch,
+    append_items, batch_archive, batch_audit, batch_errors, batch_events, batch_explain, batch_history,
+    batch_result, cancel_batch, change_batch, complete_callback, create_batch, dead_letter_groups,
+    delete_batch, discard_dead_letters, download_batch, download_skipped, get_artifact, get_batch,
+    get_dead_letter, get_item, get_producer, healthz, job_types, list_batches, list_dead_letters, list_items,
+    list_workers, pause_batch, readyz, redrive_dead_letters, resume_batch, retry_batch, run_batch,
+    seal_batch, space_events, space_socket,
 };
 use crate::openapi;
 use crate::problem::{Kind, Problem, respond};
@@ -68,6 +69,8 @@ fn quick() -> OpenApiRouter<App> {
     batches()
         .merge(dead_letters())
         .routes(routes!(complete_callback::complete_callback))
+        .routes(routes!(space_events::space_events))
+        .routes(routes!(space_socket::space_socket))
         .routes(routes!(list_workers::list_workers))
         .routes(routes!(job_types::job_types))
         .routes(routes!(openapi::openapi_json))
@@ -98,6 +101,7 @@ fn batches() -> OpenApiRouter<App> {
         .routes(routes!(batch_explain::batch_explain))
         .routes(routes!(batch_audit::batch_audit))
         .routes(routes!(batch_errors::batch_errors))
+        .routes(routes!(batch_events::batch_events))
         .routes(routes!(batch_result::batch_result))
 }
 

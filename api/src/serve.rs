@@ -87,7 +87,9 @@ impl Connection {
         let http = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router));
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router))
+            // WebSockets.
+            .with_upgrades();
         let mut http = pin!(http);
         let ended = tokio::select! {
             ended = http.as_mut() => ended,

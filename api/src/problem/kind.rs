@@ -45,6 +45,7 @@ kinds! {
     InvalidCsv BAD_REQUEST "invalid-csv" "The body is not valid CSV";
     InvalidItem BAD_REQUEST "invalid-item" "An item is not valid";
     TruncatedBody BAD_REQUEST "truncated-body" "The body ended too early";
+    OtherSite FORBIDDEN "other-site" "A page of another site asks";
     UnknownRoute NOT_FOUND "unknown-route" "There is nothing at this path";
     UnknownBatch NOT_FOUND "unknown-batch" "There is no such batch";
     UnknownItem NOT_FOUND "unknown-item" "There is no such item";
@@ -71,5 +72,6 @@ kinds! {
     Internal INTERNAL_SERVER_ERROR "internal" "Something is wrong on the server";
     Unavailable SERVICE_UNAVAILABLE "unavailable" "The server can't do this at the moment";
     TooManyUploads SERVICE_UNAVAILABLE "too-many-uploads" "The server is busy with other uploads";
+    TooManyListeners SERVICE_UNAVAILABLE "too-many-listeners" "Too many clients listen already";
     ShuttingDown SERVICE_UNAVAILABLE "shutting-down" "The server is stopping";
 }

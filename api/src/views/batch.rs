@@ -236,7 +236,7 @@ pub(crate) enum BatchStateName {
 /// How many items are in which state.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Counts)]
-struct CountsView {
+pub(crate) struct CountsView {
     /// All items.
     total: u32,
     /// Not dispatched yet.
@@ -260,7 +260,7 @@ struct CountsView {
 /// When a batch will be done, in seconds from now.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Eta)]
-struct EtaView {
+pub(crate) struct EtaView {
     /// If it goes well.
     low_s: f64,
     /// If it doesn't.

@@ -17,12 +17,14 @@ use crate::harness::{Absent, Answer, Api, JSON, Lossy, NDJSON, config};
 const SOON: Duration = Duration::from_secs(10);
 
 /// What is answered without the store.
-const WITHOUT_STORE: [&str; 5] = [
+const WITHOUT_STORE: [&str; 7] = [
     "/healthz",
     "/readyz",
     "/openapi.json",
     "/v1/job-types",
     "/v1/workers",
+    "/v1/events",
+    "/v1/ws",
 ];
 
 /// An API over a store that will be gone, and a batch that is in it.

@@ -12,6 +12,7 @@ mod create;
 mod dead_letters;
 mod document;
 mod download;
+mod events;
 mod explain;
 mod follow_ups;
 mod harness;

@@ -16,6 +16,7 @@ pub(crate) struct RawApi {
     upload_idle_timeout: Option<Period>,
     request_timeout: Option<Period>,
     max_connections: Option<usize>,
+    max_listeners: Option<usize>,
 }
 
 /// How much the API accepts.
@@ -36,6 +37,7 @@ impl RawApi {
                 .request_timeout
                 .map_or(default.request_timeout, |period| period.0),
             max_connections: self.max_connections.unwrap_or(default.max_connections),
+            max_listeners: self.max_listeners.unwrap_or(default.max_listeners),
             ..default
         };
         let positive = [
@@ -49,6 +51,7 @@ impl RawApi {
             ("api.upload_idle_timeout", !settings.upload_idle_timeout.is_zero()),
             ("api.request_timeout", !settings.request_timeout.is_zero()),
             ("api.max_connections", settings.max_connections > 0),
+            ("api.max_listeners", settings.max_listeners > 0),
         ];
         match positive.into_iter().find(|(_, fine)| !fine) {
             Some((path, _)) => Err(Invalid::new(path, "must be more than 0 and within its range")),

@@ -15,6 +15,12 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) async fn of(response: Response<Body>) -> Self {
         let (parts, body) = response.into_parts();
+        // A stream does not end.
+        let endless = parts
+            .headers
+            .get("content-type")
+            .is_some_and(|of| of == "text/event-stream");
+        let body = if endless { Body::empty() } else { body };
         let body = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8(body.to_vec()).unwrap();
         Self {

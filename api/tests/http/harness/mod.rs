@@ -2,6 +2,7 @@
 
 mod absent;
 mod answer;
+mod events;
 mod fleet;
 mod lossy;
 mod stuck;
@@ -36,6 +37,7 @@ use tower::ServiceExt;
 
 pub(crate) use absent::Absent;
 pub(crate) use answer::Answer;
+pub(crate) use events::Events;
 pub(crate) use fleet::Fleet;
 pub(crate) use lossy::Lossy;
 pub(crate) use tcp::{Client, Served};

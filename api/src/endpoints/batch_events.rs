@@ -1,0 +1,54 @@
+//! `GET /v1/batches/{id}/events`
+
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::events::{Events, Until, last_event, server_sent};
+use crate::params::{self, Params};
+use crate::problem::{Problem, ProblemDocument};
+use crate::space::{Caller, SpaceParam};
+
+/// How long to listen.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Which {
+    /// `final`: the stream ends once the batch has ended. Without it, it goes on: an ended batch may run again.
+    #[param(example = "final")]
+    until: Option<String>,
+}
+
+/// Where a batch stands, whenever that changes, as server-sent events.
+#[utoipa::path(
+    get,
+    path = "/v1/batches/{id}/events",
+    tag = "events",
+    params(
+        SpaceParam,
+        ("id" = String, Path, description = "The batch", format = "uuid"),
+        Which,
+        ("last-event-id" = Option<String>, Header, description = "The `id` of the last event that arrived"),
+    ),
+    responses(
+        (status = 200, description = "Events, without end", body = String, content_type = "text/event-stream"),
+        (status = "4XX", description = "No such batch", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = "5XX", description = "An engine is away, or too many listen", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn batch_events(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Params(which): Params<Which>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let until: Option<Until> = params::text("until", which.until.as_deref(), "expected `final`")?;
+    let seat = app.seat()?;
+    let batch = app.batch(&caller.space, &id).await?;
+    let listener = Events::batch(&app, &batch, last_event(&headers)).await;
+    let shutdown = app.deps.tasks.shutdown().clone();
+    Ok(server_sent(listener, until.unwrap_or_default(), shutdown, seat))
+}
