@@ -87,6 +87,18 @@ impl Board {
             .collect()
     }
 
+    /// Batches that have ended, from number `after` on and then from the first, `limit` at most, and the last number of those.
+    pub(super) fn ended(&self, after: u64, limit: usize) -> (Vec<BatchId>, u64) {
+        let (later, earlier) = (self.ended.range(after + 1..), self.ended.range(..=after));
+        let numbers: Vec<u64> = later.chain(earlier).take(limit).copied().collect();
+        let ended = numbers.iter().filter_map(|number| self.updates.get(number));
+        let there = ended.filter(|update| !update.is_deletion());
+        (
+            there.map(|update| update.batch).collect(),
+            numbers.last().copied().unwrap_or(0),
+        )
+    }
+
     /// Batches of which more is to come.
     pub(super) fn moving(&self) -> Vec<BatchId> {
         let moving = self.updates.values().filter(|update| !update.is_last());

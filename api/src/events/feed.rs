@@ -26,6 +26,8 @@ const WITHOUT_HINTS: Duration = Duration::from_secs(1);
 const SUBSCRIBING: Duration = Duration::from_secs(2);
 /// Batches that came and ended while nobody heard of them are shown where they ended within this time.
 const OF_LATE: SignedDuration = SignedDuration::from_secs(10);
+/// Ended batches that are looked at again at a time: whether they are still there.
+const CHECKED: usize = 100;
 /// Batches of one look.
 const LOOK: usize = 500;
 
@@ -55,6 +57,7 @@ impl Feed {
             pacing: Pacing::default(),
             hints: None,
             poll_at: Instant::now(),
+            checked: 0,
         };
         app.deps.tasks.spawn("events", async move {
             shutdown.until_draining(follower.run()).await;
@@ -151,6 +154,8 @@ struct Follower {
     hints: Option<BoxStream<'static, Vec<Heard>>>,
     /// When everything is looked at again.
     poll_at: Instant,
+    /// The number of the last update of an ended batch that was looked at again.
+    checked: u64,
 }
 
 impl Follower {
@@ -189,7 +194,10 @@ impl Follower {
         let (changed, pause) = match source::active(&feed.app, &feed.space).await {
             Ok(active) => {
                 let pause = self.hints.as_ref().map_or(WITHOUT_HINTS, |_| SAFETY);
-                (active.into_iter().chain(moving).collect(), pause)
+                // Nobody says when a batch is deleted.
+                let (ended, last) = feed.board().ended(self.checked, CHECKED);
+                self.checked = last;
+                (active.into_iter().chain(moving).chain(ended).collect(), pause)
             }
             Err(error) => {
                 tracing::debug!(error = error.chain(), "looking for batches in the store");

@@ -96,6 +96,11 @@ impl Update {
         !matches!(self.news, News::Progress(_))
     }
 
+    /// True where the batch is gone.
+    pub(super) fn is_deletion(&self) -> bool {
+        self.news == News::Deleted
+    }
+
     /// As a server-sent event, its `id` the time in milliseconds.
     pub(crate) fn sse(&self) -> Bytes {
         self.sse.clone()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use flotilla_core::batch::{FailureAction, FailureThreshold, Start};
 use flotilla_core::command::Paused;
 use flotilla_core::follow_up::OnComplete;
-use flotilla_core::pace::Eta;
+use flotilla_core::forecast::Eta;
 use flotilla_core::retention::{Part, Retention};
 use flotilla_core::{Batch, Counts, Json};
 use jiff::Timestamp;
@@ -261,9 +261,9 @@ pub(crate) struct CountsView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Eta)]
 pub(crate) struct EtaView {
-    /// If it goes well.
+    /// As likely as not by then.
     low_s: f64,
-    /// If it doesn't.
+    /// Nine times of ten by then.
     high_s: f64,
 }
 

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use flotilla_core::forecast::Eta;
 use flotilla_core::item::ItemState;
-use flotilla_core::pace::Eta;
 use flotilla_core::result::{ErrorGroup, ResultSummary};
 use flotilla_core::{BatchState, Counts};
 use serde::{Deserialize, Serialize};

@@ -31,10 +31,16 @@ impl Histogram {
         }
     }
 
+    /// How many durations were counted.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.values().map(|&n| u64::from(n)).sum()
+    }
+
     /// The duration that `share` (0 to 1) of all are at or under, in microseconds. `None` when nothing was recorded.
     #[must_use]
     pub fn percentile(&self, share: f64) -> Option<u64> {
-        let total: u64 = self.0.values().map(|&n| u64::from(n)).sum();
+        let total = self.count();
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

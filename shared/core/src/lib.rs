@@ -24,6 +24,7 @@ pub mod explain;
 pub mod fair;
 pub mod fingerprint;
 pub mod follow_up;
+pub mod forecast;
 pub mod histogram;
 pub mod ids;
 pub mod item;

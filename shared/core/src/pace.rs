@@ -1,4 +1,4 @@
-//! How fast a batch moves, and an honest guess of when it will be done.
+//! How fast a batch moves.
 
 use std::time::Duration;
 
@@ -26,16 +26,10 @@ pub struct Pace {
     since: Option<Timestamp>,
 }
 
-/// When the rest will be done, in seconds from now.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Eta {
-    /// If it goes well.
-    pub low_s: f64,
-    /// If it doesn't.
-    pub high_s: f64,
-}
-
 impl Pace {
+    /// Seconds that an observation counts for.
+    pub(crate) const MEMORY_S: f64 = HALF_LIFE_S / std::f64::consts::LN_2;
+
     /// `settled` items got a terminal state by `now`. `start` is when the first one could have begun.
     pub fn observe(&mut self, settled: u32, now: Timestamp, start: Timestamp) {
         self.gathered = self.gathered.saturating_add(settled);
@@ -68,21 +62,22 @@ impl Pace {
         }
     }
 
-    /// When `remaining` items will be done at this pace. `None` where that would be a guess out of thin air: nothing
-    /// observed, or nothing moved for a while. The range is a standard deviation wide, and at least a tenth either way.
+    /// How much the rate swings, as a share of it: the standard deviation of what was observed.
     #[must_use]
-    pub fn eta(&self, remaining: u32, now: Timestamp) -> Option<Eta> {
+    pub fn spread(&self) -> f64 {
         let rate = self.rate_per_s();
-        let idle = seconds_between(self.since?, now);
-        if rate <= 0.0 || remaining == 0 || idle > 30.0_f64.max(3.0 / rate) {
-            return None;
+        if rate > 0.0 {
+            self.variance.sqrt() / rate
+        } else {
+            0.0
         }
-        let spread = (self.variance.sqrt() / rate).clamp(0.1, 0.8);
-        let middle = f64::from(remaining) / rate;
-        Some(Eta {
-            low_s: tenths(middle / (1.0 + spread)),
-            high_s: tenths(middle / (1.0 - spread)),
-        })
+    }
+
+    /// How long nothing was observed. `None` where nothing ever was.
+    #[must_use]
+    pub fn still_for(&self, now: Timestamp) -> Option<Duration> {
+        let still = now.duration_since(self.since?);
+        Some(Duration::try_from(still).unwrap_or_default())
     }
 }
 
@@ -90,10 +85,6 @@ fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
     Duration::try_from(to.duration_since(from))
         .unwrap_or_default()
         .as_secs_f64()
-}
-
-fn tenths(seconds: f64) -> f64 {
-    (seconds * 10.0).round() / 10.0
 }
 
 #[cfg(test)]
@@ -113,30 +104,21 @@ mod tests {
             pace.observe(50, at(tick * 500), at(0));
         }
         assert!((pace.rate_per_s() - 100.0).abs() < 1.0);
-        let eta = pace.eta(1_000, at(50_000)).unwrap();
-        assert!(
-            eta.low_s < 10.0 && 10.0 < eta.high_s && eta.high_s < 12.0,
-            "{eta:?}"
-        );
-        assert_eq!(
-            pace.eta(1_000, at(200_000)),
-            None,
-            "nothing has moved for too long"
-        );
+        assert!(pace.spread() < 0.01);
+        assert_eq!(pace.still_for(at(53_000)), Some(Duration::from_secs(3)));
+        assert_eq!(Pace::default().still_for(at(0)), None);
     }
 
     proptest! {
         #[test]
-        fn never_negative_and_in_order(steps in prop::collection::vec((0_u32..10_000, 0_i64..5_000), 1..60), remaining in 1_u32..1_000_000) {
+        fn never_negative(steps in prop::collection::vec((0_u32..10_000, 0_i64..5_000), 1..60)) {
             let (mut pace, mut now) = (Pace::default(), 0);
             for (settled, step) in steps {
                 now += step;
                 pace.observe(settled, at(now), at(0));
             }
             prop_assert!(pace.rate_per_s() >= 0.0);
-            if let Some(eta) = pace.eta(remaining, at(now)) {
-                prop_assert!(0.0 <= eta.low_s && eta.low_s <= eta.high_s && eta.high_s.is_finite());
-            }
+            prop_assert!(pace.spread() >= 0.0 && pace.spread().is_finite());
         }
     }
 }

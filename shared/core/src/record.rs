@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::attempt::{Attempt, Tried};
 use crate::batch::{Batch, BatchSpec, BatchState, FailureAction, Forbidden, Start};
 use crate::command::{Actor, BatchEvent, Change, Command, PauseReason, Paused};
+use crate::forecast::{self, Outlook};
 use crate::ids::{BatchId, ItemIndex, Space};
 use crate::outcome::Outcome;
 use crate::place::{Effect, Lease, Place, Whereabouts};
@@ -166,9 +167,8 @@ impl BatchRecord {
     /// As readers see it at `now`.
     #[must_use]
     pub fn seen_at(self, now: Timestamp) -> Batch {
-        let (rate_per_s, eta) = self
-            .tally
-            .speed(self.total, self.started_at, self.completed_at, now);
+        let rate_per_s = self.tally.rate_per_s(self.started_at, self.completed_at);
+        let eta = forecast::eta(&self.tally.detail.pace, &self.outlook(), now);
         let awaits_approval = self.canary_left().is_some() && !self.state.is_halted();
         Batch {
             id: self.id,
@@ -194,6 +194,23 @@ impl BatchRecord {
             error: self.error,
             errors: self.tally.detail.error_groups(),
             spec: self.spec,
+        }
+    }
+
+    /// What decides how long the rest takes.
+    fn outlook(&self) -> Outlook {
+        let (tally, spec) = (&self.tally, &self.spec);
+        // Which attempt failed is not counted: one in the middle stands for all.
+        let attempt = spec.max_attempts.div_ceil(2);
+        Outlook {
+            remaining: self.total.saturating_sub(tally.settled()),
+            retrying: tally.retrying,
+            waiting: tally.waiting,
+            held: self.state != BatchState::Processing || self.canary_left().is_some(),
+            rate_limit_per_s: spec.rate_per_s,
+            concurrency: spec.concurrency,
+            item_time: tally.item_time(),
+            longest_rest: spec.backoff.bound(attempt),
         }
     }
 

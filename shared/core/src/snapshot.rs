@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{Batch, BatchState, Counts};
+use crate::forecast::Eta;
 use crate::ids::{BatchId, Space};
-use crate::pace::Eta;
 
 /// The progress of a batch: absolute values, never increments. A later version replaces an earlier one; the same
 /// version may be written again with another `processing`.

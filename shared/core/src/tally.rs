@@ -4,6 +4,7 @@
 //! the same transaction. So duplicates can't be counted twice, and the two databases can't disagree.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use crate::histogram::Histogram;
 use crate::ids::{BatchId, ItemIndex};
 use crate::item::ItemState;
 use crate::outcome::{Ending, ItemError, Outcome};
-use crate::pace::{Eta, Pace};
+use crate::pace::Pace;
 use crate::place::Whereabouts;
 use crate::result::{BatchResult, ErrorGroup, ResultSummary};
 
@@ -183,30 +184,25 @@ impl Tally {
         settled
     }
 
-    /// How fast it goes, in items per second, and when the rest will be done: of late while it runs, over the whole run
-    /// once it ended.
+    /// How fast it goes, in items per second: of late while it runs, over the whole run once it ended.
     #[must_use]
-    pub fn speed(
-        &self,
-        total: u32,
-        started_at: Option<Timestamp>,
-        completed_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> (f64, Option<Eta>) {
-        let pace = &self.detail.pace;
+    pub fn rate_per_s(&self, started_at: Option<Timestamp>, completed_at: Option<Timestamp>) -> f64 {
         let Some(completed_at) = completed_at else {
-            return (
-                pace.rate_per_s(),
-                pace.eta(total.saturating_sub(self.settled()), now),
-            );
+            return self.detail.pace.rate_per_s();
         };
         let ran_s = started_at.map_or(0.0, |start| completed_at.duration_since(start).as_secs_f64());
-        let rate = if ran_s > 0.0 {
+        if ran_s > 0.0 {
             f64::from(self.settled()) / ran_s
         } else {
             0.0
-        };
-        (rate, None)
+        }
+    }
+
+    /// How long a handler takes for an item, on average. `None` before one was handled.
+    #[must_use]
+    pub fn item_time(&self) -> Option<Duration> {
+        let handled = self.detail.durations.count();
+        (handled > 0).then(|| Duration::from_micros(self.detail.duration_us / handled))
     }
 
     /// The result of a batch of `total` items, all of them settled.

@@ -2,7 +2,7 @@
 
 use flotilla_core::BatchId;
 use flotilla_core::batch::Counts;
-use flotilla_core::pace::Eta;
+use flotilla_core::forecast::Eta;
 use flotilla_core::snapshot::{Snapshot, Steering};
 
 use crate::fields::{Fields, Unreadable, Written, decimal, push_some};

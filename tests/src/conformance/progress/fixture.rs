@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flotilla_core::batch::Counts;
-use flotilla_core::pace::Eta;
+use flotilla_core::forecast::Eta;
 use flotilla_core::ports::Progress;
 use flotilla_core::ports::progress::{Heard, Scope};
 use flotilla_core::snapshot::{Event, Snapshot, Steering};

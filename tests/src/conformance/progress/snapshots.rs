@@ -1,7 +1,7 @@
 //! Snapshots: absolute, and the newest one stays.
 
 use flotilla_core::BatchState;
-use flotilla_core::pace::Eta;
+use flotilla_core::forecast::Eta;
 use futures_util::future::try_join_all;
 
 use super::Fixture;

@@ -3,6 +3,7 @@
 mod artifacts;
 mod dead_letters;
 mod downloads;
+mod events;
 mod fairness;
 mod follow_ups;
 mod guard_rails;
