@@ -187,7 +187,7 @@ impl Fleet {
         Ok(self.http.get(url).send().await?.error_for_status()?)
     }
 
-    fn url(&self, batch: &Batch, path: &str) -> String {
+    pub(crate) fn url(&self, batch: &Batch, path: &str) -> String {
         let Batch { id, space } = batch;
         format!("{}/v1/batches/{id}/{path}?space={space}", self.server)
     }

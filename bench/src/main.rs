@@ -13,6 +13,7 @@ mod growth;
 mod idle;
 mod ingest;
 mod latency;
+mod listeners;
 mod mixed;
 mod pause;
 mod peers;
@@ -50,6 +51,8 @@ enum Benchmark {
     Files(files::Args),
     /// Files that come of items, and all of them as a ZIP archive.
     Archive(archive::Args),
+    /// What listeners cost, and how far behind they are.
+    Listeners(listeners::Args),
     /// Batches of one item on an idle system.
     Latency(latency::Args),
     /// Ten items while a million wait.
@@ -79,6 +82,7 @@ async fn main() -> Result<()> {
         Benchmark::Ingest(args) => ingest::run(args).await,
         Benchmark::Files(args) => files::run(args).await,
         Benchmark::Archive(args) => archive::run(args).await,
+        Benchmark::Listeners(args) => listeners::run(args).await,
         Benchmark::Latency(args) => latency::run(args).await,
         Benchmark::Fairness(args) => fairness::run(args).await,
         Benchmark::Pause(args) => pause::run(args).await,
