@@ -26,6 +26,7 @@ use crate::commands::set::Set;
 use crate::commands::skipped::Skipped;
 use crate::commands::start::Start;
 use crate::commands::submit::Submit;
+use crate::commands::top::Top;
 use crate::commands::watch::Watch;
 use crate::commands::workers::Workers;
 use crate::settings::{Environment, Overrides, Sources};
@@ -35,6 +36,7 @@ Examples:
   flotilla run images.csv --exec './thumb.sh {path}'      process a file here and now
   flotilla up                                             start a server with everything in it
   flotilla submit images.ndjson --job-type echo --watch   send it a batch
+  flotilla top                                            see and steer all batches
 
 Settings: flags over FLOTILLA_* variables over flotilla.toml; see docs/configuration.md.";
 
@@ -83,6 +85,7 @@ pub(crate) enum Command {
     Ls(Ls),
     Get(Get),
     Watch(Watch),
+    Top(Top),
     Items(Items),
     Download(Download),
     Skipped(Skipped),

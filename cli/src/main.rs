@@ -114,6 +114,7 @@ impl Command {
             Self::Ls(ls) => return ls.run().await,
             Self::Get(get) => return get.run().await,
             Self::Watch(watch) => return watch.run().await,
+            Self::Top(top) => return top.run().await,
             Self::Items(items) => return items.run().await,
             Self::Download(download) => return download.run().await,
             Self::Skipped(skipped) => return skipped.run().await,

@@ -27,6 +27,7 @@ pub(crate) mod skipped;
 pub(crate) mod start;
 mod steered;
 pub(crate) mod submit;
+pub(crate) mod top;
 mod values;
 pub(crate) mod watch;
 pub(crate) mod workers;
