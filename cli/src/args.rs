@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::append::Append;
 use crate::commands::audit::Audit;
 use crate::commands::cancel::Cancel;
+use crate::commands::completions::Completions;
 use crate::commands::dead_letters::DeadLetters;
 use crate::commands::download::Download;
 use crate::commands::errors::Errors;
@@ -105,6 +106,7 @@ pub(crate) enum Command {
     Rm(Rm),
     DeadLetters(DeadLetters),
     Workers(Workers),
+    Completions(Completions),
 }
 
 /// Where the engines are.

@@ -134,6 +134,7 @@ impl Command {
             Self::Rm(rm) => return rm.run().await,
             Self::DeadLetters(letters) => return letters.run().await,
             Self::Workers(workers) => return workers.run().await,
+            Self::Completions(completions) => return completions.run(),
         }
         Ok(Exit::Fine)
     }

@@ -3,6 +3,7 @@
 pub(crate) mod append;
 pub(crate) mod audit;
 pub(crate) mod cancel;
+pub(crate) mod completions;
 pub(crate) mod dead_letters;
 pub(crate) mod download;
 mod dry_run;
