@@ -27,6 +27,8 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 const AT_ONCE: usize = 5;
 /// Batches per state that are followed where nobody says which.
 const MOST: u32 = 200;
+/// Batches that may begin and end between two reads of a space, so that they are seen nevertheless.
+const NEWEST: u32 = 50;
 /// Ends that are remembered.
 const OVER: usize = 256;
 /// States that are not final.
@@ -43,10 +45,10 @@ const ACTIVE: [BatchState; 5] = [
 pub(crate) enum Scope {
     /// These batches.
     Batches(Vec<String>),
-    /// Whatever is active in the space, and so many of the newest batches as they are at the start.
+    /// Whatever is active in the space.
     Space {
-        /// How many.
-        recent: u32,
+        /// Also the newest of those that had ended before.
+        ended: bool,
     },
 }
 
@@ -80,6 +82,8 @@ pub(crate) struct Feed {
     /// Whether a server that is lost is waited for without an end.
     endless: bool,
     known: BTreeMap<String, Known>,
+    /// The newest batch of the space when this began: ids are in the order of time.
+    begin: Option<String>,
     /// Batches of the space whose end was told of late, so that it is told once.
     over: VecDeque<String>,
     /// Batches of which an event said more than can be told by it.
@@ -116,6 +120,7 @@ impl Feed {
             lively,
             endless: false,
             known: BTreeMap::new(),
+            begin: None,
             over: VecDeque::new(),
             unread: BTreeSet::new(),
             ready: VecDeque::new(),
@@ -260,7 +265,7 @@ impl Feed {
                 let ids = ids.into_iter().filter(|id| !has_ended(id)).collect();
                 self.read_these(ids).await?;
             }
-            Scope::Space { recent } => self.read_space(recent).await?,
+            Scope::Space { ended } => self.read_space(ended).await?,
         }
         self.ready.push_back(Update::Round);
         Ok(())
@@ -292,36 +297,48 @@ impl Feed {
         Ok(())
     }
 
-    async fn read_space(&mut self, recent: u32) -> Result<()> {
+    async fn read_space(&mut self, ended: bool) -> Result<()> {
         let client = &self.client;
         let pages = ACTIVE.into_iter().map(|state| (Some(state.as_str()), MOST));
-        // Once.
-        let newest = (!self.reached && recent > 0).then_some((None, recent));
-        let pages: Vec<BatchPage> = stream::iter(newest.into_iter().chain(pages))
+        // A short one may have begun and ended since.
+        let pages = [(None, NEWEST)].into_iter().chain(pages);
+        let pages: Vec<BatchPage> = stream::iter(pages)
             .map(async |(state, limit)| client.batches(state, None, limit).await?.to())
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
         let mut views: Vec<BatchView> = pages.into_iter().flat_map(|page| page.batches).collect();
-        views.sort_by(|a, b| a.id.cmp(&b.id));
+        // A batch that is on two pages changed in between; what is final is the later of them.
+        views.sort_by(|a, b| (&a.id, !a.state.is_final()).cmp(&(&b.id, !b.state.is_final())));
         views.dedup_by(|a, b| a.id == b.id);
         let listed: BTreeSet<&String> = views.iter().map(|view| &view.id).collect();
         // Those have ended since.
         let others = self.known.keys().filter(|id| !listed.contains(id));
         let others = others.cloned().collect();
         self.read_these(others).await?;
-        views.into_iter().for_each(|view| self.learn(view));
+        let newest = views.last().map(|view| view.id.clone()).unwrap_or_default();
+        let begin = self.begin.get_or_insert(newest).clone();
+        let is_wanted = |view: &BatchView| {
+            let is_recent = if self.reached { view.id > begin } else { ended };
+            !view.state.is_final() || is_recent || self.known.contains_key(&view.id)
+        };
+        let wanted: Vec<BatchView> = views.into_iter().filter(is_wanted).collect();
+        wanted.into_iter().for_each(|view| self.learn(view));
         Ok(())
     }
 
     /// Takes what was read, and passes it on where it says something new.
     fn learn(&mut self, view: BatchView) {
         let before = self.known.get(&view.id);
-        if before.is_none_or(|known| (known.view.state, known.view.counts) != (view.state, view.counts)) {
+        let was_over = self.over.iter().position(|id| *id == view.id);
+        let is_the_same = match before {
+            Some(known) => (known.view.state, known.view.counts) == (view.state, view.counts),
+            None => view.state.is_final() && was_over.is_some(),
+        };
+        if !is_the_same {
             self.moved = Instant::now();
         }
         let version = before.map_or(0, |known| known.version);
-        let was_over = self.over.iter().position(|id| *id == view.id);
         if view.state.is_final() && matches!(self.scope, Scope::Space { .. }) {
             self.known.remove(&view.id);
             if was_over.is_none() {

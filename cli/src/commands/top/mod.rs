@@ -29,8 +29,6 @@ use super::follow::{Feed, Scope};
 use crate::client::{Client, ServerArgs};
 use crate::exit::Exit;
 
-/// Batches that are shown although they have ended before.
-const RECENT: u32 = 20;
 /// How often the screen is drawn, at most, unless a key was pressed.
 const FRAME: Duration = Duration::from_millis(100);
 
@@ -54,7 +52,7 @@ impl Top {
             "top needs a terminal; in a pipe or a script use `flotilla watch`, with --output json for programs"
         );
         let client = self.server.client()?;
-        let mut feed = Feed::new(&client, Scope::Space { recent: RECENT }).endless();
+        let mut feed = Feed::new(&client, Scope::Space { ended: true }).endless();
         // Before the screen is taken: if nobody answers, that is all there is to say.
         let first = feed.next().await?;
         let now = Instant::now();

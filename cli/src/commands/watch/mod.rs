@@ -60,7 +60,7 @@ pub(crate) async fn watch(client: &Client, id: &str, output: Output) -> Result<E
 
 async fn follow(client: &Client, ids: Vec<String>, until: Until, output: Output) -> Result<Exit> {
     let scope = if ids.is_empty() {
-        Scope::Space { recent: 0 }
+        Scope::Space { ended: false }
     } else {
         Scope::Batches(ids)
     };

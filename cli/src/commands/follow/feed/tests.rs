@@ -205,7 +205,7 @@ async fn nobody_there_or_no_such_batch_is_an_error_at_once() {
     let mut unknown = Feed::new(&client, Scope::Batches(vec!["other".to_owned()]));
     assert!(unknown.next().await.is_err());
     let nobody = Client::new("http://127.0.0.1:9".parse().unwrap(), None).unwrap();
-    let mut feed = Feed::new(&nobody, Scope::Space { recent: 0 }).endless();
+    let mut feed = Feed::new(&nobody, Scope::Space { ended: false }).endless();
     let error = feed.next().await.unwrap_err();
     assert!(error.to_string().contains("can't reach"), "{error}");
 }
