@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::append::Append;
 use crate::commands::audit::Audit;
 use crate::commands::cancel::Cancel;
+use crate::commands::completions::Completions;
 use crate::commands::dead_letters::DeadLetters;
 use crate::commands::download::Download;
 use crate::commands::errors::Errors;
@@ -26,6 +27,7 @@ use crate::commands::set::Set;
 use crate::commands::skipped::Skipped;
 use crate::commands::start::Start;
 use crate::commands::submit::Submit;
+use crate::commands::top::Top;
 use crate::commands::watch::Watch;
 use crate::commands::workers::Workers;
 use crate::settings::{Environment, Overrides, Sources};
@@ -35,6 +37,7 @@ Examples:
   flotilla run images.csv --exec './thumb.sh {path}'      process a file here and now
   flotilla up                                             start a server with everything in it
   flotilla submit images.ndjson --job-type echo --watch   send it a batch
+  flotilla top                                            see and steer all batches
 
 Settings: flags over FLOTILLA_* variables over flotilla.toml; see docs/configuration.md.";
 
@@ -83,6 +86,7 @@ pub(crate) enum Command {
     Ls(Ls),
     Get(Get),
     Watch(Watch),
+    Top(Top),
     Items(Items),
     Download(Download),
     Skipped(Skipped),
@@ -102,6 +106,7 @@ pub(crate) enum Command {
     Rm(Rm),
     DeadLetters(DeadLetters),
     Workers(Workers),
+    Completions(Completions),
 }
 
 /// Where the engines are.

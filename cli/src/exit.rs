@@ -1,4 +1,4 @@
-//! How a process ends.
+//! How a process ends. `docs/terminal.md` has all of it in a table; what breaks is 2, and 1 for a service.
 
 use std::process::ExitCode;
 
@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     ItemsFailed,
     /// Stopped by Ctrl-C: 130, as shells say it.
     Interrupted,
+    /// Stopped by SIGTERM: 143.
+    Terminated,
 }
 
 impl From<Exit> for ExitCode {
@@ -19,6 +21,7 @@ impl From<Exit> for ExitCode {
             Exit::Fine => Self::SUCCESS,
             Exit::ItemsFailed => Self::from(1),
             Exit::Interrupted => Self::from(130),
+            Exit::Terminated => Self::from(143),
         }
     }
 }

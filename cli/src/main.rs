@@ -114,6 +114,7 @@ impl Command {
             Self::Ls(ls) => return ls.run().await,
             Self::Get(get) => return get.run().await,
             Self::Watch(watch) => return watch.run().await,
+            Self::Top(top) => return top.run().await,
             Self::Items(items) => return items.run().await,
             Self::Download(download) => return download.run().await,
             Self::Skipped(skipped) => return skipped.run().await,
@@ -133,6 +134,7 @@ impl Command {
             Self::Rm(rm) => return rm.run().await,
             Self::DeadLetters(letters) => return letters.run().await,
             Self::Workers(workers) => return workers.run().await,
+            Self::Completions(completions) => return completions.run(),
         }
         Ok(Exit::Fine)
     }

@@ -4,8 +4,10 @@ mod act;
 mod actor;
 pub(crate) mod dead_letters;
 mod download;
+pub(crate) mod events;
 pub(crate) mod problem;
 mod read;
+mod sse;
 pub(crate) mod upload;
 pub(crate) mod view;
 
@@ -82,6 +84,11 @@ impl ServerArgs {
             words.extend(["--space".to_owned(), space.clone()]);
         }
         words
+    }
+
+    /// Which space.
+    pub(crate) fn space(&self) -> &str {
+        self.space.as_deref().unwrap_or("default")
     }
 
     /// The client that the flags describe.

@@ -95,6 +95,11 @@ impl Problem {
             || self.slug == "append-in-progress"
     }
 
+    /// True where there is no such thing, whenever one asks.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
     /// True where the same request may succeed in a moment.
     pub(super) fn is_passing(&self) -> bool {
         self.status.is_server_error() && self.status != StatusCode::INTERNAL_SERVER_ERROR

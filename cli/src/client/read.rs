@@ -1,20 +1,13 @@
 //! Reading batches.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use serde_json::value::RawValue;
-use tokio::time::Instant;
 
-use super::view::{BatchPage, BatchView, ItemPage};
-use super::{Client, Reply, is_passing};
+use super::view::{BatchPage, BatchView, ErrorsView, ExplainView, ItemPage, WorkersView};
+use super::{Client, Reply};
 
 /// The largest page that the API gives.
 const PAGE: u32 = 1_000;
-/// How long a server that is being restarted is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// The first pause after a failed request, and the longest.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
 impl Client {
     /// One batch.
@@ -22,19 +15,19 @@ impl Client {
         self.get(&["v1", "batches", id], &[]).await
     }
 
-    /// One batch, over a restart of the server.
-    pub(crate) async fn batch_patiently(&self, id: &str) -> Result<BatchView> {
-        let until = Instant::now() + PATIENCE;
-        let mut pause = PAUSE.0;
-        loop {
-            match self.batch(id).await {
-                Ok(reply) => return reply.to(),
-                Err(error) if is_passing(&error) && Instant::now() < until => {}
-                Err(error) => return Err(error),
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE.1);
-        }
+    /// How items of a batch failed so far.
+    pub(crate) async fn errors(&self, id: &str) -> Result<ErrorsView> {
+        self.get(&["v1", "batches", id, "errors"], &[]).await?.to()
+    }
+
+    /// Why a batch has not ended.
+    pub(crate) async fn reasons(&self, id: &str) -> Result<ExplainView> {
+        self.get(&["v1", "batches", id, "explain"], &[]).await?.to()
+    }
+
+    /// The fleet.
+    pub(crate) async fn workers(&self) -> Result<WorkersView> {
+        self.get(&["v1", "workers"], &[]).await?.to()
     }
 
     /// The newest batches.

@@ -61,6 +61,20 @@ pub(crate) struct BatchView {
     pub(crate) error: Option<String>,
 }
 
+/// A batch as an event tells of it: what moves.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct BatchEvent {
+    pub(crate) id: String,
+    pub(crate) state: BatchState,
+    pub(crate) counts: Counts,
+    pub(crate) percent: f64,
+    pub(crate) rate_per_s: f64,
+    pub(crate) eta: Option<Eta>,
+    /// The higher, the newer.
+    #[serde(default)]
+    pub(crate) version: u64,
+}
+
 /// What follows on a batch.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct OnCompleteView {
@@ -209,8 +223,17 @@ pub(crate) struct WorkerView {
     pub(crate) held: u32,
     #[serde(default)]
     pub(crate) draining: bool,
+    /// Items of this space that it runs, not necessarily all.
+    #[serde(default)]
+    pub(crate) doing: Vec<DoingView>,
     pub(crate) started_at: String,
     pub(crate) version: String,
+}
+
+/// An item that a worker runs.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct DoingView {
+    pub(crate) job_type: String,
 }
 
 /// A page of dead letters.

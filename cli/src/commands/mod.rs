@@ -3,6 +3,7 @@
 pub(crate) mod append;
 pub(crate) mod audit;
 pub(crate) mod cancel;
+pub(crate) mod completions;
 pub(crate) mod dead_letters;
 pub(crate) mod download;
 mod dry_run;
@@ -27,6 +28,7 @@ pub(crate) mod skipped;
 pub(crate) mod start;
 mod steered;
 pub(crate) mod submit;
+pub(crate) mod top;
 mod values;
 pub(crate) mod watch;
 pub(crate) mod workers;

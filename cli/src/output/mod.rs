@@ -1,10 +1,12 @@
 //! What people and programs read: tables, JSON, progress.
 
 pub(crate) mod duration;
+pub(crate) mod eta;
 pub(crate) mod file;
 pub(crate) mod item_errors;
 pub(crate) mod meter;
 pub(crate) mod number;
+pub(crate) mod paint;
 pub(crate) mod progress;
 pub(crate) mod speed;
 pub(crate) mod summary;

@@ -38,6 +38,16 @@ pub(crate) fn rate(per_second: f64) -> String {
     }
 }
 
+/// At most six characters: `99,999`, `123k`, `1.2M`.
+pub(crate) fn compact(number: u64) -> String {
+    match number {
+        0..100_000 => grouped(number),
+        100_000..1_000_000 => format!("{}k", number / 1_000),
+        1_000_000..10_000_000 => format!("{}.{}M", number / 1_000_000, number / 100_000 % 10),
+        _ => format!("{}M", number / 1_000_000),
+    }
+}
+
 /// `512 B`, `1.5 KiB`, `2.0 GiB`.
 pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -64,6 +74,10 @@ mod tests {
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1_000), "1,000");
         assert_eq!(grouped(12_345_678), "12,345,678");
+        assert_eq!(compact(99_999), "99,999");
+        assert_eq!(compact(123_456), "123k");
+        assert_eq!(compact(1_290_000), "1.2M");
+        assert_eq!(compact(10_000_000), "10M");
         assert_eq!(items(1), "1 item");
         assert_eq!(items(1_200), "1,200 items");
         assert_eq!(rate(0.254), "0.25/s");

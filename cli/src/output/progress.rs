@@ -2,22 +2,12 @@
 
 use flotilla_core::BatchState;
 
-use super::{duration, number, text};
+use super::{eta, number, text};
 use crate::client::view::{BatchView, PausedView};
 
 /// `312 of 800 (39 %) · 2 failed · 48.1/s · 9 to 12 s left`.
 pub(crate) fn line(batch: &BatchView) -> String {
-    let counts = &batch.counts;
-    let mut parts = vec![amount(batch)];
-    if counts.failed > 0 {
-        parts.push(format!("{} failed", number::grouped(counts.failed.into())));
-    }
-    if counts.retrying > 0 {
-        parts.push(format!("{} to retry", number::grouped(counts.retrying.into())));
-    }
-    if counts.waiting > 0 {
-        parts.push(format!("{} waiting", number::grouped(counts.waiting.into())));
-    }
+    let mut parts = numbers(batch);
     if batch.state.is_final() {
         parts.push(batch.state.to_string());
     } else if let Some(paused) = &batch.paused {
@@ -25,14 +15,45 @@ pub(crate) fn line(batch: &BatchView) -> String {
     } else if matches!(batch.state, BatchState::Cancelling | BatchState::Open) {
         parts.push(batch.state.to_string());
     } else {
-        if batch.rate_per_s > 0.0 {
-            parts.push(number::rate(batch.rate_per_s));
-        }
-        if let Some(eta) = &batch.eta {
-            parts.push(left(eta.low_s, eta.high_s));
-        }
+        parts.extend(pace(batch));
     }
     parts.join(" · ")
+}
+
+/// The same for somebody who has read the state: why it is paused, or how fast it is where it is not.
+pub(crate) fn after_state(batch: &BatchView) -> String {
+    let mut parts = numbers(batch);
+    if let Some(paused) = batch.paused.as_ref().filter(|_| !batch.state.is_final()) {
+        parts.push(why(paused));
+    } else if matches!(batch.state, BatchState::Pending | BatchState::Processing) {
+        parts.extend(pace(batch));
+    }
+    parts.join(" · ")
+}
+
+fn numbers(batch: &BatchView) -> Vec<String> {
+    let counts = &batch.counts;
+    let noted = [
+        (counts.failed, "failed"),
+        (counts.cancelled, "cancelled"),
+        (counts.retrying, "to retry"),
+        (counts.waiting, "waiting"),
+    ];
+    let noted = noted.into_iter().filter(|(count, _)| *count > 0);
+    let noted = noted.map(|(count, what)| format!("{} {what}", number::grouped(count.into())));
+    [amount(batch)].into_iter().chain(noted).collect()
+}
+
+fn pace(batch: &BatchView) -> Vec<String> {
+    let mut parts = Vec::new();
+    if batch.rate_per_s > 0.0 {
+        parts.push(number::rate(batch.rate_per_s));
+    }
+    // Before the first item is through there is nothing to go by.
+    if batch.state == BatchState::Processing || batch.eta.is_some() {
+        parts.push(format!("{} left", eta::range(batch.eta)));
+    }
+    parts
 }
 
 /// Why a batch is paused, and what to do about it.
@@ -54,16 +75,6 @@ pub(crate) fn amount(batch: &BatchView) -> String {
     )
 }
 
-/// A range where its ends read differently.
-fn left(low: f64, high: f64) -> String {
-    let (low, high) = (duration::seconds(low), duration::seconds(high));
-    if low == high {
-        format!("{low} left")
-    } else {
-        format!("{low} to {high} left")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,8 +94,18 @@ mod tests {
         ));
         assert_eq!(
             line(&running),
-            "312 of 800 (39 %) · 2 failed · 48.1/s · 10 s to 12 s left"
+            "312 of 800 (39 %) · 2 failed · 48.1/s · 10 to 12 s left"
         );
+    }
+
+    #[test]
+    fn nobody_guesses_where_nothing_is_known() {
+        let running = batch(&format!(
+            r#"{{"id":"b","name":null,"job_type":"t","state":"processing",{COUNTS},"percent":39.0,"rate_per_s":0.0,
+            "eta":null,"created_at":"2026-01-01T00:00:00Z"}}"#
+        ));
+        assert_eq!(line(&running), "312 of 800 (39 %) · 2 failed · ? left");
+        assert_eq!(after_state(&running), line(&running));
     }
 
     #[test]

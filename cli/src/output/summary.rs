@@ -11,6 +11,24 @@ const GROUPS: usize = 5;
 /// Counts, times, and the errors by what they mean.
 pub(crate) fn describe(result: &ResultView) -> String {
     let summary = &result.result_summary;
+    let mut out = verdict(result);
+    if let (Some(p50), Some(p95)) = (summary.p50_ms, summary.p95_ms) {
+        // Writing to a String can't fail, here and below.
+        let _ = write!(
+            out,
+            "\ntime per item: p50 {}, p95 {}",
+            duration::millis(p50),
+            duration::millis(p95)
+        );
+    }
+    out.push('\n');
+    out.push_str(&errors(result));
+    out
+}
+
+/// `1,194 succeeded, 6 failed of 1,200 in 16 s, 74.1/s`.
+pub(crate) fn verdict(result: &ResultView) -> String {
+    let summary = &result.result_summary;
     let count = |number: u32| number::grouped(number.into());
     let mut out = format!(
         "{} succeeded, {} failed",
@@ -18,7 +36,6 @@ pub(crate) fn describe(result: &ResultView) -> String {
         count(summary.failed)
     );
     if summary.cancelled > 0 {
-        // Writing to a String can't fail, here and below.
         let _ = write!(out, ", {} cancelled", count(summary.cancelled));
     }
     let seconds = u32::try_from(result.total_time_ms).map_or(f64::MAX, f64::from) / 1000.0;
@@ -31,16 +48,6 @@ pub(crate) fn describe(result: &ResultView) -> String {
     if seconds > 0.0 {
         let _ = write!(out, ", {}", number::rate(f64::from(summary.total) / seconds));
     }
-    if let (Some(p50), Some(p95)) = (summary.p50_ms, summary.p95_ms) {
-        let _ = write!(
-            out,
-            "\ntime per item: p50 {}, p95 {}",
-            duration::millis(p50),
-            duration::millis(p95)
-        );
-    }
-    out.push('\n');
-    out.push_str(&errors(result));
     out
 }
 

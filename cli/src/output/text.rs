@@ -25,6 +25,16 @@ pub(crate) fn clean(text: &str, longest: usize) -> String {
     out
 }
 
+/// The end of an id, so many characters in all: its beginning is when it was made, which many have in common.
+pub(crate) fn tail(id: &str, longest: usize) -> String {
+    let characters = id.chars().count();
+    if characters <= longest {
+        return clean(id, 0);
+    }
+    let end: String = id.chars().skip(characters + 1 - longest).collect();
+    format!("…{}", clean(&end, 0))
+}
+
 /// A time of the API to the second.
 pub(crate) fn second(time: &str) -> String {
     let cut = time.split(['.', 'Z']).next().unwrap_or_default();
@@ -40,6 +50,8 @@ mod tests {
         assert_eq!(clean("a\u{1b}[31m red\nline\t2 ", 80), "a [31m red line 2");
         assert_eq!(clean("abcdefgh", 5), "abcd…");
         assert_eq!(clean("", 5), "");
+        assert_eq!(tail("abcdefgh", 5), "…efgh");
+        assert_eq!(tail("abc", 5), "abc");
         assert_eq!(second("2026-01-01T10:20:30.123456Z"), "2026-01-01T10:20:30");
         assert_eq!(second("2026-01-01T10:20:30Z"), "2026-01-01T10:20:30");
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::log::Logs;
+use super::terminal::Terminal;
 use super::{Flotilla, binary};
 use crate::servers::Recorded;
 use crate::urls;
@@ -127,21 +128,8 @@ impl FlotillaCommand {
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
             .collect();
         let (logs, stdout, stderr) = Logs::create(folder, &role).expect("log files can be made");
-        let mut command = self.command(&program);
-        command
-            .args(&self.arguments)
-            .current_dir(self.cwd.as_deref().unwrap_or(folder));
-        command.env_clear().env("TMPDIR", folder);
-        command.envs(
-            ["PATH", "HOME"]
-                .into_iter()
-                .filter_map(|name| Some((name, env::var_os(name)?))),
-        );
-        command
-            .envs(&self.env)
-            .stdin(self.input(folder))
-            .stdout(stdout)
-            .stderr(stderr);
+        let mut command = self.prepared(&program, folder);
+        command.stdin(self.input(folder)).stdout(stdout).stderr(stderr);
         let name = format!("{short} {}", self.arguments.join(" "));
         let child = command
             .spawn()
@@ -153,6 +141,35 @@ impl FlotillaCommand {
             name,
             logs,
         }
+    }
+
+    /// Starts the process in a terminal of so many columns and lines.
+    ///
+    /// # Panics
+    ///
+    /// Where that fails.
+    #[must_use]
+    pub fn start_in_terminal(self, folder: &Path, columns: u16, lines: u16) -> Terminal {
+        let program = self.program.clone().unwrap_or_else(binary::flotilla);
+        let mut command = self.prepared(&program, folder);
+        command.env("TERM", "xterm-256color");
+        Terminal::start(command, columns, lines)
+    }
+
+    /// The process without its streams.
+    fn prepared(&self, program: &Path, folder: &Path) -> Command {
+        let mut command = self.command(program);
+        command
+            .args(&self.arguments)
+            .current_dir(self.cwd.as_deref().unwrap_or(folder));
+        command.env_clear().env("TMPDIR", folder);
+        command.envs(
+            ["PATH", "HOME"]
+                .into_iter()
+                .filter_map(|name| Some((name, env::var_os(name)?))),
+        );
+        command.envs(&self.env);
+        command
     }
 
     /// The shell that sets a signal aside becomes the program: its pid is the program's.

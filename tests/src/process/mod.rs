@@ -3,6 +3,7 @@
 mod binary;
 mod command;
 mod log;
+mod terminal;
 
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::time::{Instant, sleep};
 
 pub use command::{FlotillaCommand, Output};
 pub use rustix::process::Signal;
+pub use terminal::Terminal;
 
 use crate::servers::Recorded;
 use log::Logs;

@@ -15,5 +15,6 @@ mod identical;
 mod life;
 mod refusals;
 mod run_command;
+mod terminal;
 mod trace;
 mod uploads;
