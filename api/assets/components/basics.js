@@ -30,7 +30,7 @@ export const Problem = ({ error, again }) => html`<div class="problem" role="ale
   ${again && html`<button onClick=${again}>Try again</button>`}
 </div>`;
 
-export const Empty = ({ title, children }) => html`<div class="empty"><h3>${title}</h3>${children}</div>`;
+export const Empty = ({ title, children }) => html`<div class="empty"><h2>${title}</h2>${children}</div>`;
 
 /** What stands for something until it is there. */
 export function Loaded({ resource, children }) {

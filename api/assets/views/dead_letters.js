@@ -86,7 +86,7 @@ function Letters({ api, filter, seen }) {
       <caption class="hidden">Dead letters, newest batch first</caption>
       <thead><tr><th class="end">#</th><th>Batch</th><th>Error</th><th class="end">Attempts</th><th class="end">When</th></tr></thead>
       <tbody>${page.dead_letters.map((letter) => html`<tr key=${`${letter.batch_id} ${letter.index}`}>
-        <th scope="row" class="end num"><a href=${hashOf(["dead-letters", letter.batch_id, String(letter.index)], { space: api.space })} aria-label=${`Dead letter of item ${letter.index}`}>${count(letter.index)}</a></th>
+        <th scope="row" class="end num"><a href=${hashOf(["dead-letters", letter.batch_id, String(letter.index)], { space: api.space })}><span class="hidden">Item </span>${count(letter.index)}</a></th>
         <td><a href=${link(["batches", letter.batch_id])}>${shortId(letter.batch_id)}</a></td>
         <td class="gist error">${letter.custom_id && html`<b>${letter.custom_id}</b> `}<span>${letter.error.message}</span></td>
         <td class="end num">${letter.attempts}</td><td class="end"><${Time} at=${letter.dead_at} /></td>

@@ -10,7 +10,7 @@ import { Icon } from "../../components/icons.js";
 import { sayError } from "../../components/toast.js";
 
 export function Errors({ api, batch, reload }) {
-  const resource = useResource(`${batch.id} ${batch.state} ${batch.counts.failed}`, (signal) => api.part(batch.id, "errors", {}, signal), { keep: true });
+  const resource = useResource(`${batch.id} ${batch.state}`, (signal) => api.part(batch.id, "errors", {}, signal), { keep: true });
   const again = async (group) => {
     try {
       if (!(await retry(api, batch.id, { fingerprint: group.fingerprint }, `All that failed like this: ${group.sample}`))) return;

@@ -48,7 +48,7 @@ const Table = ({ batch, items }) => html`<table class="items">
   <caption class="hidden">Items in input order</caption>
   <thead><tr><th class="end">#</th><th>State</th><th>Item</th><th class="end">Attempts</th><th class="end">Took</th></tr></thead>
   <tbody>${items.map((item) => html`<tr key=${item.index}>
-    <th scope="row" class="end num"><a href=${link(["batches", batch.id, "items", String(item.index)])} aria-label=${`Item ${item.index}`}>${count(item.index)}</a></th>
+    <th scope="row" class="end num"><a href=${link(["batches", batch.id, "items", String(item.index)])}><span class="hidden">Item </span>${count(item.index)}</a></th>
     <td><${State} name=${item.state} /></td>
     <td class=${item.error ? "gist error" : "gist"}>${item.custom_id && html`<b>${item.custom_id}</b> `}<span>${gist(item)}</span></td>
     <td class="end num">${item.attempts || "–"}</td><td class="end num">${duration(item.duration_ms)}</td>
