@@ -6,6 +6,7 @@
 //! * `download` gives all items of a batch out as one file, with memory that is bounded, too.
 //! * `events` tells listeners what moves, however many and however slow they are.
 //! * `steer` does something to a batch, once, and shows it at once; `actor` says who does it.
+//! * `dashboard` is the page at `/`, and what it is made of.
 //! * `callbacks` completes items that wait, by a signed URL.
 //! * `space` says whose request it is. Every query is scoped by it.
 //! * `problem` is the one error type: every error of every kind is a problem document (RFC 9457) at the end.
@@ -22,6 +23,7 @@ mod app;
 mod artifacts;
 mod callbacks;
 mod config;
+mod dashboard;
 mod dead_letters;
 mod deps;
 mod download;

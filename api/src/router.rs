@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::config::Config;
+use crate::dashboard;
 use crate::deps::Deps;
 use crate::endpoints::{
     append_items, batch_archive, batch_audit, batch_errors, batch_events, batch_explain, batch_history,
@@ -39,6 +40,7 @@ pub fn router(deps: Deps, config: Config) -> Router {
         .split_for_parts();
     openapi::complete(&mut document);
     router
+        .merge(dashboard::routes())
         .fallback(unknown_route)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::Extension(Arc::new(document)))

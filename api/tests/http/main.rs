@@ -9,6 +9,7 @@ mod away;
 mod callbacks;
 mod connections;
 mod create;
+mod dashboard;
 mod dead_letters;
 mod document;
 mod download;

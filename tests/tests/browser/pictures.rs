@@ -1,0 +1,112 @@
+//! Takes the pictures of the manual: `scripts/screenshots`.
+
+use std::path::Path;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use crate::browser::Browser;
+use crate::client::Client;
+use crate::fleet::up;
+use crate::system::{JOB_TYPES, crawls};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/images");
+/// More is too much for a page that shows several of them.
+const MOST_BYTES: usize = 150_000;
+/// So many samples make a chart that says something.
+const SECONDS: u32 = 20;
+
+async fn take(browser: &Browser, name: &str) {
+    let png = BASE64_STANDARD
+        .decode(browser.picture().await)
+        .expect("a picture is base64");
+    assert!(png.len() <= MOST_BYTES, "{name} has {} bytes", png.len());
+    let file = Path::new(FOLDER).join(format!("{name}.png"));
+    std::fs::write(file, png).expect("a picture can be written");
+}
+
+/// Batches as a team might have them. Answers one that runs, and one that ended with failures.
+async fn populate(client: &Client) -> (String, String) {
+    let named = |name: &str| json!({"job_type": "crawl", "name": name});
+    let with = |name: &str, more: Value| {
+        let mut options = named(name);
+        let more = more.as_object().expect("options are an object").clone();
+        options.as_object_mut().expect("an object").extend(more);
+        options
+    };
+    let ended = client
+        .create(named("Broken links of March"), crawls(120, 5))
+        .await;
+    client.result(&ended, crate::fleet::STARTUP).await;
+    let threshold = json!({"failure_threshold": {"count": 8}});
+    client
+        .create(with("Partner feeds", threshold), crawls(400, 20))
+        .await;
+    client
+        .create(
+            with("New parser, first look", json!({"canary": 25})),
+            crawls(900, 30),
+        )
+        .await;
+    let slow = json!({"concurrency": 2});
+    client
+        .create(with("Sitemaps, gently", slow), crawls(600, 300))
+        .await;
+    let running = client.create(named("Nightly crawl"), crawls(20_000, 60)).await;
+    client.create(named("Product pages"), crawls(6_000, 80)).await;
+    (running, ended)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "writes into docs/images: scripts/screenshots"]
+async fn pictures_of_every_view() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let config = format!("{JOB_TYPES}\n[worker]\nconcurrency = 24\n");
+    let (client, _process) = up(folder.path(), &config, &[]).await;
+    let (running, ended) = populate(&client).await;
+    let browser = Browser::start(&client.server).await;
+    std::fs::create_dir_all(FOLDER).expect("a folder can be made");
+
+    browser.looks(1200, 800, "light").await;
+    for (name, hash) in [
+        ("overview", "#/".to_owned()),
+        ("batch", format!("#/batches/{running}")),
+    ] {
+        browser.open(&hash).await;
+        browser
+            .until("document.querySelector('.chart canvas') !== null")
+            .await;
+        samples(&browser).await;
+        take(&browser, name).await;
+    }
+    for (name, hash) in [
+        ("batches", "#/batches".to_owned()),
+        ("errors", format!("#/batches/{ended}/errors")),
+        ("item", format!("#/batches/{ended}/items/3")),
+        ("dead-letters", "#/dead-letters".to_owned()),
+        ("workers", "#/workers".to_owned()),
+        ("job-types", "#/job-types".to_owned()),
+    ] {
+        browser.open(&hash).await;
+        browser.until(crate::accessible::READY).await;
+        take(&browser, name).await;
+    }
+    browser.open("#/new?job_type=crawl").await;
+    crate::page::drop_file(&browser, "hosts.csv", &crate::system::table(5_000, 40)).await;
+    browser.sees("Preview").await;
+    take(&browser, "new-batch").await;
+
+    browser.looks(390, 844, "dark").await;
+    browser.open(&format!("#/batches/{running}")).await;
+    browser.until(crate::accessible::READY).await;
+    take(&browser, "phone").await;
+    browser.end().await;
+}
+
+/// Waits until the charts of the page have so many samples: there is one a second.
+async fn samples(browser: &Browser) {
+    let began = browser.until("performance.now()").await;
+    let until = began.as_f64().expect("a time") + f64::from(SECONDS) * 1_000.0;
+    browser.until(&format!("performance.now() > {until}")).await;
+}
