@@ -1,6 +1,6 @@
 //! How long something will take, as a guess that looks like one.
 
-use flotilla_core::pace::Eta;
+use flotilla_core::forecast::Eta;
 
 /// `10 to 12 s`, `50 s to 2 min`, `1.5 to 2 h`; `?` where nobody knows.
 pub(crate) fn range(eta: Option<Eta>) -> String {
