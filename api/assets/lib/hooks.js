@@ -53,22 +53,29 @@ export function useResource(key, load, { period, keep = false } = {}) {
   useEffect(() => {
     const control = new AbortController();
     let timer = null;
-    let running = null;
     let first = true;
-    const tick = async () => {
+    const read = async () => {
       clearTimeout(timer);
-      const own = (running = {});
       if (!document.hidden || first) {
         first = false;
         try {
           const data = await loader.current(control.signal);
-          if (own === running && !control.signal.aborted) setState({ data, error: null, loading: false });
+          if (!control.signal.aborted) setState({ data, error: null, loading: false });
         } catch (error) {
           if (error.name === "AbortError") return;
-          if (own === running) setState((old) => ({ ...old, error, loading: false }));
+          if (!control.signal.aborted) setState((old) => ({ ...old, error, loading: false }));
         }
       }
-      if (own === running && every && !control.signal.aborted) timer = setTimeout(tick, every);
+      if (every && !control.signal.aborted) timer = setTimeout(tick, every);
+    };
+    // One request at a time: whoever asks meanwhile gets the answer of one that begins afterwards, together with others.
+    let running = null;
+    let next = null;
+    const tick = () => {
+      if (running) return (next ||= running.then(() => tick()));
+      next = null;
+      running = read().finally(() => (running = null));
+      return running;
     };
     const seen = () => !document.hidden && every && tick();
     again.current = tick;

@@ -67,7 +67,7 @@ function Now({ api, activity, data }) {
       ${worrying.map(([batch, why], place) => html`<${Worry} key=${batch.id} api=${api} batch=${batch} why=${why} explained=${place < EXPLAINED} />`)}
     </ul><//>`}
     <${Card} title="Active" aside=${html`<a href=${link(["batches"])}>All batches</a>`}>
-      ${moving.length ? html`<ul class="rows">${moving.map((batch) => html`<${Row} key=${batch.id} batch=${batch} />`)}</ul>` : html`<p class="muted pad">Nothing runs right now.</p>`}
+      ${moving.length ? html`<ul class="rows">${moving.map((batch) => html`<${Row} key=${batch.id} batch=${batch} />`)}</ul>` : html`<p class="muted pad">Nothing ${worrying.length ? "else " : ""}runs right now.</p>`}
     <//>
     ${ended.length > 0 && html`<${Card} title="Ended of late"><ul class="rows">${ended.map((batch) => html`<${Row} key=${batch.id} batch=${batch} />`)}</ul><//>`}`;
 }

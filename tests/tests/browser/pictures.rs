@@ -4,7 +4,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::browser::Browser;
 use crate::client::Client;
@@ -26,35 +26,29 @@ async fn take(browser: &Browser, name: &str) {
     std::fs::write(file, png).expect("a picture can be written");
 }
 
+/// A batch of `options` beyond its job type, as NDJSON. Answers its id.
+async fn crawl(client: &Client, options: &[(&str, &str)], items: &[Value]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("job_type", "crawl").extend_pairs(options);
+    let path = format!("/v1/batches?{}", query.finish());
+    let lines: String = items.iter().map(|item| format!("{item}\n")).collect();
+    let answer = client.post(&path, "application/x-ndjson", lines).await;
+    let batch: Value = answer.json().await.expect("the API answers with JSON");
+    batch["id"].as_str().expect("a batch has an id").to_owned()
+}
+
 /// Batches as a team might have them. Answers one that runs, and one that ended with failures.
 async fn populate(client: &Client) -> (String, String) {
-    let named = |name: &str| json!({"job_type": "crawl", "name": name});
-    let with = |name: &str, more: Value| {
-        let mut options = named(name);
-        let more = more.as_object().expect("options are an object").clone();
-        options.as_object_mut().expect("an object").extend(more);
-        options
-    };
-    let ended = client
-        .create(named("Broken links of March"), crawls(120, 5))
-        .await;
+    let ended = crawl(client, &[("name", "Broken links of March")], &crawls(120, 5)).await;
     client.result(&ended, crate::fleet::STARTUP).await;
-    let threshold = json!({"failure_threshold": {"count": 8}});
-    client
-        .create(with("Partner feeds", threshold), crawls(400, 20))
-        .await;
-    client
-        .create(
-            with("New parser, first look", json!({"canary": 25})),
-            crawls(900, 30),
-        )
-        .await;
-    let slow = json!({"concurrency": 2});
-    client
-        .create(with("Sitemaps, gently", slow), crawls(600, 300))
-        .await;
-    let running = client.create(named("Nightly crawl"), crawls(20_000, 60)).await;
-    client.create(named("Product pages"), crawls(6_000, 80)).await;
+    let feeds = [("name", "Partner feeds"), ("failure_threshold", r#"{"count":8}"#)];
+    crawl(client, &feeds, &crawls(400, 20)).await;
+    let first_look = [("name", "New parser, first look"), ("canary", "25")];
+    crawl(client, &first_look, &crawls(900, 30)).await;
+    let gently = [("name", "Sitemaps, gently"), ("concurrency", "2")];
+    crawl(client, &gently, &crawls(600, 300)).await;
+    let running = crawl(client, &[("name", "Nightly crawl")], &crawls(20_000, 60)).await;
+    crawl(client, &[("name", "Product pages")], &crawls(6_000, 80)).await;
     (running, ended)
 }
 
