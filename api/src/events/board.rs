@@ -31,10 +31,10 @@ impl Board {
     /// Puts an update in the place of what was there of its batch, unless that is later or says the same. True where it
     /// is new.
     pub(super) fn put(&mut self, update: Update) -> bool {
-        if let Some(known) = self.of(update.batch) {
-            if update.is_older_than(known) || update.says_the_same_as(known) {
-                return false;
-            }
+        if let Some(known) = self.of(update.batch)
+            && (update.is_older_than(known) || update.says_the_same_as(known))
+        {
+            return false;
         }
         if let Some(number) = self.numbers.get(&update.batch).copied() {
             self.remove(number);

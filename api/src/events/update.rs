@@ -41,24 +41,24 @@ const DELETED: &str = "batch_deleted";
 
 /// The body of a message.
 #[derive(Serialize)]
-struct Message<'a> {
+struct Message<B> {
     r#type: &'static str,
-    batch: Subject<'a>,
+    batch: B,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<ResultView>,
 }
 
+/// A batch that does not exist any more.
 #[derive(Serialize)]
-#[serde(untagged)]
-enum Subject<'a> {
-    Stands(ProgressView<'a>),
-    Gone { id: String, space: &'a str },
+struct Gone<'a> {
+    id: String,
+    space: &'a str,
 }
 
 impl Update {
     /// A batch moves.
     pub(super) fn progress(snapshot: Snapshot) -> Self {
-        let subject = Subject::Stands(ProgressView::from(&snapshot));
+        let subject = ProgressView::from(&snapshot);
         let encoded = encode(PROGRESS, snapshot.updated_at, subject, None);
         let (batch, at) = (snapshot.batch, snapshot.updated_at);
         Self::new(batch, at, News::Progress(Box::new(snapshot)), encoded)
@@ -66,7 +66,7 @@ impl Update {
 
     /// A batch has ended, with this result.
     pub(super) fn complete(snapshot: Snapshot, result: Option<ResultView>) -> Self {
-        let subject = Subject::Stands(ProgressView::from(&snapshot));
+        let subject = ProgressView::from(&snapshot);
         let encoded = encode(COMPLETE, snapshot.updated_at, subject, result);
         let (batch, at) = (snapshot.batch, snapshot.updated_at);
         Self::new(batch, at, News::Complete(Box::new(snapshot)), encoded)
@@ -74,7 +74,7 @@ impl Update {
 
     /// A batch was deleted.
     pub(super) fn deleted(batch: BatchId, space: &Space, at: Timestamp) -> Self {
-        let subject = Subject::Gone {
+        let subject = Gone {
             id: batch.to_string(),
             space: space.as_str(),
         };
@@ -136,10 +136,10 @@ impl Update {
 }
 
 /// The event, and the JSON in it, which is a part of the same bytes.
-fn encode(
+fn encode<B: Serialize>(
     name: &'static str,
     at: Timestamp,
-    batch: Subject<'_>,
+    batch: B,
     result: Option<ResultView>,
 ) -> (Bytes, Utf8Bytes) {
     let message = Message {
