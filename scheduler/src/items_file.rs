@@ -67,19 +67,37 @@ impl Packer {
     }
 }
 
-/// Writes the items of `batch` to `key`. The file is there as a whole, or as it was before.
+/// Writes the items of `batch` to `key`. The file is there as a whole, or as it was before. `None` where the batch is not
+/// any more what it was when `batch` was read: it runs again, or another process has written this file and went on to remove
+/// what is in it. What was read meanwhile may be half of it, and must not replace the whole.
 ///
 /// # Errors
 /// Where an engine is away, or not every item can be read: the batch is being removed, say.
-pub(crate) async fn write(deps: &Deps, batch: &Batch, key: &str, packing: Packing) -> Result<Written> {
+pub(crate) async fn write(
+    deps: &Deps,
+    batch: &Batch,
+    key: &str,
+    packing: Packing,
+) -> Result<Option<Written>> {
     let mut file = deps.objects.create(key);
-    match fill(deps, batch, &mut file, packing).await {
-        Ok(written) => file.finish().await.map(|()| written),
-        Err(error) => {
-            file.abort().await;
-            Err(error)
-        }
-    }
+    let filled = fill(deps, batch, &mut file, packing).await;
+    // After the last page was read: then all pages are of that batch, however long the file takes to be finished.
+    let unchanged = is_unchanged(deps, batch).await;
+    let left = match (filled, unchanged) {
+        (Ok(written), Ok(true)) => return file.finish().await.map(|()| Some(written)),
+        (_, Ok(false)) => Ok(None),
+        (Err(error), _) | (Ok(_), Err(error)) => Err(error),
+    };
+    file.abort().await;
+    left
+}
+
+/// True while nothing of `batch` has moved or was removed.
+async fn is_unchanged(deps: &Deps, batch: &Batch) -> Result<bool> {
+    let now = deps.store.batch(&batch.space, batch.id).await?;
+    Ok(now.is_some_and(|now| {
+        (now.version, now.revision, &now.expired) == (batch.version, batch.revision, &batch.expired)
+    }))
 }
 
 async fn fill(deps: &Deps, batch: &Batch, file: &mut NewFile, packing: Packing) -> Result<Written> {

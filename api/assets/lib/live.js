@@ -25,6 +25,12 @@ class Live {
     this.#connect();
   }
 
+  /** A page that nobody sees gives its connection up: a browser has only six for all pages of a server. */
+  seen(isSeen) {
+    this.#close();
+    if (isSeen && this.#space !== null) this.#connect();
+  }
+
   #connect() {
     this.#close();
     const source = new EventSource(`/v1/events?${new URLSearchParams({ space: this.#space })}`);
@@ -61,3 +67,8 @@ class Live {
 }
 
 export const live = new Live();
+
+document.addEventListener("visibilitychange", () => live.seen(!document.hidden));
+// A page that is left may be kept for the way back, with its connections.
+addEventListener("pagehide", () => live.seen(false));
+addEventListener("pageshow", (event) => event.persisted && live.seen(true));

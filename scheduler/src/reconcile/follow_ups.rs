@@ -58,7 +58,10 @@ impl FollowUpsPending {
         if !batch.state.is_final() {
             return Ok(false);
         }
-        let input = self.input(&batch, &result, on_complete.input.as_ref()).await?;
+        let passed = on_complete.input.as_ref();
+        let Some(input) = self.input(&batch, &result, passed).await? else {
+            return Ok(false);
+        };
         let id = follow_up_id(batch.id, revision, result.created_at);
         let (spec, now) = (on_complete.spec(&batch), self.deps.clock.now());
         let new = NewBatch {
@@ -84,9 +87,17 @@ impl FollowUpsPending {
         }
     }
 
-    async fn input(&self, batch: &Batch, result: &BatchResult, passed: Option<&Json>) -> Result<Json> {
+    /// `None` where the batch has changed while it was read.
+    async fn input(
+        &self,
+        batch: &Batch,
+        result: &BatchResult,
+        passed: Option<&Json>,
+    ) -> Result<Option<Json>> {
         let key = Objects::results_key(&batch.space, batch.id, result.revision);
-        let written = items_file::write(&self.deps, batch, &key, Packing::Plain).await?;
+        let Some(written) = items_file::write(&self.deps, batch, &key, Packing::Plain).await? else {
+            return Ok(None);
+        };
         let input = FollowUpInput {
             batch_id: batch.id,
             revision: result.revision,
@@ -106,6 +117,7 @@ impl FollowUpsPending {
             input: passed,
         };
         Json::of(&input)
+            .map(Some)
             .map_err(|error| Error::corrupt("a follow-up", "its input has no JSON form").because(error))
     }
 }

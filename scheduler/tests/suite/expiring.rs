@@ -177,6 +177,37 @@ async fn items_are_archived_before_they_go() {
     assert!(archive(&world, id, 1).await.is_some(), "it stays");
 }
 
+/// Two schedulers see that a batch is due. One of them is slow, and reads the items when the other has removed them.
+#[tokio::test]
+async fn a_slow_scheduler_does_not_replace_a_whole_archive() {
+    let world = World::new().await;
+    let retention = Retention {
+        inputs: Some(HOUR),
+        archive: Some(true),
+        ..Retention::default()
+    };
+    let id = ended(&world, 3, retention).await;
+    world.advance(HOUR);
+    let (mut slow, mut fast) = (Expiries::new(&world.deps), Expiries::new(&world.deps));
+    let reading = world.flaky.hold("items");
+    let overtake = async {
+        reading.reached().await;
+        assert_eq!(fast.run_once().await.unwrap(), 1);
+        reading.open();
+    };
+    let (removed, ()) = tokio::join!(slow.run_once(), overtake);
+    assert_eq!(removed.unwrap(), 0, "somebody else has done it");
+    assert!(
+        contents(&world, id)
+            .await
+            .iter()
+            .all(|(input, _)| input == "null")
+    );
+    let lines = archive(&world, id, 1).await.unwrap();
+    let inputs: Vec<_> = lines.iter().map(|line| line["input"].clone()).collect();
+    assert_eq!(inputs, [0, 1, 2]);
+}
+
 /// An archive of what runs again does not replace the first one, which knows more.
 #[tokio::test]
 async fn what_ran_again_is_archived_again() {

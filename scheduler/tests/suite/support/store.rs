@@ -1,6 +1,6 @@
 //! The SQLite store, which refuses attempts or makes them wait when told to.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,7 +24,7 @@ use flotilla_core::skipped::SkippedItem;
 use flotilla_core::{BatchId, Error, ItemIndex, Result, Space};
 use flotilla_sqlite::SqliteStore;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 type Refusal = Box<dyn Fn(&[Attempt]) -> Option<Error> + Send>;
 
@@ -34,6 +34,27 @@ pub(crate) struct FlakyStore {
     /// Every call of `record`: the items that it named.
     calls: watch::Sender<Vec<Vec<ItemIndex>>>,
     shut: watch::Sender<bool>,
+    /// The call that is held back, once.
+    held: Mutex<Option<(&'static str, Arc<Gate>)>>,
+}
+
+/// Holds a call back.
+#[derive(Default)]
+pub(crate) struct Gate {
+    reached: Notify,
+    open: Notify,
+}
+
+impl Gate {
+    /// Waits until the call was made.
+    pub(crate) async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
+    /// Lets it go on.
+    pub(crate) fn open(&self) {
+        self.open.notify_one();
+    }
 }
 
 impl FlakyStore {
@@ -43,6 +64,7 @@ impl FlakyStore {
             refusal: Mutex::new(Box::new(|_| None)),
             calls: watch::Sender::default(),
             shut: watch::Sender::new(false),
+            held: Mutex::default(),
         }
     }
 
@@ -54,6 +76,24 @@ impl FlakyStore {
     /// While it is shut, recording waits.
     pub(crate) fn shut(&self, shut: bool) {
         self.shut.send_replace(shut);
+    }
+
+    /// Holds the next call of this name back.
+    pub(crate) fn hold(&self, call: &'static str) -> Arc<Gate> {
+        let gate = Arc::<Gate>::default();
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some((call, Arc::clone(&gate)));
+        gate
+    }
+
+    async fn before(&self, call: &str) {
+        let held = {
+            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            held.take_if(|(name, _)| *name == call)
+        };
+        if let Some((_, gate)) = held {
+            gate.reached.notify_one();
+            gate.open.notified().await;
+        }
     }
 
     /// The items that every recording named so far, those that were refused or wait included.
@@ -73,6 +113,7 @@ macro_rules! forward {
         #[async_trait]
         impl $port for FlakyStore {
             $(async fn $name(&self, $($arg: $type),*) -> $answer {
+                self.before(stringify!($name)).await;
                 self.inner.$name($($arg),*).await
             })*
         }
