@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use crate::app::App;
-use crate::events::{Events, Until, last_event, server_sent};
+use crate::events::{Events, LastEvent, Until, server_sent};
 use crate::problem::{Problem, ProblemDocument};
 use crate::space::{Caller, SpaceParam};
 
@@ -31,7 +31,7 @@ pub(crate) async fn space_events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let seat = app.seat()?;
-    let listener = Events::space(&app, &caller.space, last_event(&headers)).await?;
+    let listener = Events::space(&app, &caller.space, LastEvent::of(&headers)).await?;
     let shutdown = app.deps.tasks.shutdown().clone();
     Ok(server_sent(listener, Until::Forever, shutdown, seat))
 }

@@ -3,14 +3,20 @@
 use std::sync::Arc;
 
 use flotilla_core::BatchId;
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use tokio::sync::watch;
 
 use super::feed::Feed;
+use super::stream::LastEvent;
 use super::update::Update;
 
 /// Updates that are handed out together, at most.
 const TOGETHER: usize = 64;
+
+/// Batches are not shown in the order of their times. Telling something twice is better than never.
+pub(super) const OVERLAP: SignedDuration = SignedDuration::from_secs(1);
+/// Ids are cut to it.
+const A_MILLISECOND: SignedDuration = SignedDuration::from_millis(1);
 
 /// Gets what is new, at its own pace.
 pub(crate) struct Listener {
@@ -20,13 +26,13 @@ pub(crate) struct Listener {
     seen: u64,
     /// The latest update when it came.
     joined: u64,
-    since: Option<Timestamp>,
+    since: Option<LastEvent>,
 }
 
 impl Listener {
-    /// Of one batch, or of everything. What was there before is told unless the listener knows it: `since` is the time of
-    /// the last update that it got, if it got any.
-    pub(super) fn new(feed: Arc<Feed>, only: Option<BatchId>, since: Option<Timestamp>) -> Self {
+    /// Of one batch, or of everything. What was there before is told unless the listener knows it: `since` is the last event
+    /// that it got, if it got any.
+    pub(super) fn new(feed: Arc<Feed>, only: Option<BatchId>, since: Option<LastEvent>) -> Self {
         let moved = feed.moved(only);
         let joined = feed.last();
         Self {
@@ -60,7 +66,8 @@ impl Listener {
     /// True where the listener has to be told of what was there when it came.
     fn is_news(&self, update: &Update) -> bool {
         match self.since {
-            Some(since) => update.at > since,
+            Some(last) if self.only.is_some() => !last.is_last || update.at > last.at + A_MILLISECOND,
+            Some(last) => update.at + OVERLAP > last.at,
             None => self.only.is_some() || !update.is_last(),
         }
     }

@@ -16,12 +16,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use flotilla_core::{Batch, BatchId, Result, Space};
-use jiff::Timestamp;
 
 use crate::app::App;
 use feed::Feed;
 pub(crate) use listener::Listener;
-pub(crate) use stream::{HEARTBEAT, Until, last_event, server_sent};
+use listener::OVERLAP;
+pub(crate) use stream::{HEARTBEAT, LastEvent, Until, server_sent};
 
 /// Batches that ended while a listener was away, and that it is told of, at most.
 const CATCH_UP: u32 = 1_000;
@@ -32,17 +32,14 @@ pub(crate) struct Events(Mutex<HashMap<Space, Weak<Feed>>>);
 
 impl Events {
     /// Listens to everything in `space`. First come the batches that have not ended; where the listener was told something
-    /// at `since` already, what is new after that, ended or not.
-    pub(crate) async fn space(app: &App, space: &Space, since: Option<Timestamp>) -> Result<Listener> {
+    /// already, what is new after that (and what may be), ended or not.
+    pub(crate) async fn space(app: &App, space: &Space, since: Option<LastEvent>) -> Result<Listener> {
         let feed = Self::feed(app, space);
         let listener = Listener::new(Arc::clone(&feed), None, since);
         if let Some(since) = since {
             // The process that told it may have been another one.
-            let ended = app
-                .deps
-                .store
-                .finished((since, BatchId::LOWEST), CATCH_UP)
-                .await?;
+            let from = since.at.saturating_sub(OVERLAP).unwrap_or_default();
+            let ended = app.deps.store.finished((from, BatchId::LOWEST), CATCH_UP).await?;
             let here = ended.iter().filter(|batch| batch.space == *space);
             feed.look(&here.map(|batch| batch.id).collect::<Vec<_>>()).await;
         }
@@ -50,7 +47,7 @@ impl Events {
     }
 
     /// Listens to one batch, which is there.
-    pub(crate) async fn batch(app: &App, batch: &Batch, since: Option<Timestamp>) -> Listener {
+    pub(crate) async fn batch(app: &App, batch: &Batch, since: Option<LastEvent>) -> Listener {
         let feed = Self::feed(app, &batch.space);
         let listener = Listener::new(Arc::clone(&feed), Some(batch.id), since);
         feed.look(&[batch.id]).await;

@@ -16,6 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::Listener;
+use super::update::LAST;
 
 /// A sign of life where nothing moves: proxies cut what is silent for long.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -49,10 +50,25 @@ struct Going {
     _seat: OwnedSemaphorePermit,
 }
 
-/// The time of the last event that the client got. Whatever else it says is taken for none.
-pub(crate) fn last_event(headers: &HeaderMap) -> Option<Timestamp> {
-    let id = headers.get(LAST_EVENT_ID)?.to_str().ok()?;
-    Timestamp::from_millisecond(id.trim().parse().ok()?).ok()
+/// The last event that a client got, as its id says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LastEvent {
+    /// When it was so, in milliseconds.
+    pub(super) at: Timestamp,
+    /// It said that a batch has ended or is gone.
+    pub(crate) is_last: bool,
+}
+
+impl LastEvent {
+    /// What the client says. Whatever is no id is taken for none.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        let id = headers.get(LAST_EVENT_ID)?.to_str().ok()?.trim();
+        let time = id.strip_suffix(LAST);
+        Some(Self {
+            at: Timestamp::from_millisecond(time.unwrap_or(id).parse().ok()?).ok()?,
+            is_last: time.is_some(),
+        })
+    }
 }
 
 /// Everything that `listener` hears, as an answer. `seat` is held until it ends.

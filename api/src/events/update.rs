@@ -35,6 +35,9 @@ pub(super) enum News {
     Deleted,
 }
 
+/// What the id of an event ends with that is the last of its batch.
+pub(super) const LAST: &str = "-end";
+
 const PROGRESS: &str = "batch_progress";
 const COMPLETE: &str = "batch_job_complete";
 const DELETED: &str = "batch_deleted";
@@ -101,7 +104,7 @@ impl Update {
         self.news == News::Deleted
     }
 
-    /// As a server-sent event, its `id` the time in milliseconds.
+    /// As a server-sent event, its `id` the time in milliseconds, with [`LAST`] where nothing is to follow.
     pub(crate) fn sse(&self) -> Bytes {
         self.sse.clone()
     }
@@ -148,7 +151,9 @@ fn encode<B: Serialize>(
         result,
     };
     let mut buffer = BytesMut::with_capacity(1 << 10);
-    buffer.put_slice(format!("event: {name}\nid: {}\ndata: ", at.as_millisecond()).as_bytes());
+    let last = if name == PROGRESS { "" } else { LAST };
+    let head = format!("event: {name}\nid: {}{last}\ndata: ", at.as_millisecond());
+    buffer.put_slice(head.as_bytes());
     let start = buffer.len();
     let mut writer = buffer.writer();
     // Nothing in it can fail to be serialized.
