@@ -63,12 +63,12 @@ impl App {
         batch: BatchId,
         index: ItemIndex,
     ) -> Result<Option<Item>, Problem> {
-        let next = ItemFilter {
-            state: None,
-            after: index.checked_sub(1),
-        };
-        let items = self.deps.store.items(space, batch, &next, 1).await?;
-        Ok(items.into_iter().find(|item| item.index == index))
+        let items = self
+            .deps
+            .store
+            .items(space, batch, &ItemFilter::of(index), 1)
+            .await?;
+        Ok(items.into_iter().next())
     }
 
     /// Room for one more listener.

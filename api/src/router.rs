@@ -21,10 +21,10 @@ use crate::deps::Deps;
 use crate::endpoints::{
     append_items, batch_archive, batch_audit, batch_errors, batch_events, batch_explain, batch_history,
     batch_result, cancel_batch, change_batch, complete_callback, create_batch, dead_letter_groups,
-    delete_batch, discard_dead_letters, download_batch, download_skipped, get_artifact, get_batch,
-    get_dead_letter, get_item, get_producer, healthz, job_types, list_batches, list_dead_letters, list_items,
-    list_workers, pause_batch, readyz, redrive_dead_letters, resume_batch, retry_batch, run_batch,
-    seal_batch, space_events, space_socket,
+    delete_batch, discard_dead_letters, download_batch, download_skipped, drain_worker, get_artifact,
+    get_batch, get_dead_letter, get_item, get_producer, healthz, job_types, list_batches, list_dead_letters,
+    list_items, list_workers, pause_batch, readyz, redrive_dead_letters, resume_batch, resume_worker,
+    retry_batch, run_batch, seal_batch, space_events, space_socket,
 };
 use crate::openapi;
 use crate::problem::{Kind, Problem, respond};
@@ -74,6 +74,8 @@ fn quick() -> OpenApiRouter<App> {
         .routes(routes!(space_events::space_events))
         .routes(routes!(space_socket::space_socket))
         .routes(routes!(list_workers::list_workers))
+        .routes(routes!(drain_worker::drain_worker))
+        .routes(routes!(resume_worker::resume_worker))
         .routes(routes!(job_types::job_types))
         .routes(routes!(openapi::openapi_json))
 }

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::{Activity, InHand};
+use crate::orders::Drain;
 
 /// How long it keeps silent at most, however little there is to say.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -26,24 +27,30 @@ pub(crate) struct Heartbeat {
     pub(crate) every: Duration,
     /// The worker drains when this does.
     pub(crate) shutdown: Shutdown,
+    /// Or when it is told to.
+    pub(crate) drain: Drain,
     /// What is the same in all of them.
     pub(crate) status: WorkerStatus,
 }
 
 impl Heartbeat {
-    /// One at once, one when the worker begins to drain, one per interval while something changes, one every
+    /// One at once, one when the worker begins to drain or to work again, one per interval while something changes, one every
     /// [`SILENCE`] otherwise; when `over`, a last one: no room for items any more.
     pub(crate) async fn run(mut self, over: CancellationToken) {
         let mut last: Option<(InHand, bool, Instant)> = None;
+        let mut told = false;
         let mut tick = tokio::time::interval(self.every.max(Duration::from_millis(10)));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 () = over.cancelled() => break,
-                () = self.shutdown.draining(), if !self.status.draining => self.status.draining = true,
+                () = self.shutdown.draining(), if !self.status.draining => {}
+                () = self.drain.until(!told) => {}
                 _ = tick.tick() => {}
             }
+            told = self.drain.is_told();
+            self.status.draining = told || self.shutdown.is_draining();
             let in_hand = self.activity.now();
             let news = last.as_ref().is_none_or(|(said, draining, at)| {
                 *said != in_hand || *draining != self.status.draining || at.elapsed() >= SILENCE

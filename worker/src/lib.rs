@@ -32,6 +32,7 @@ mod heartbeat;
 mod intake;
 mod item;
 mod lease;
+mod orders;
 mod process;
 mod registry;
 mod report;
@@ -59,7 +60,8 @@ use crate::activity::Activity;
 use crate::artifacts::Exports;
 use crate::flight_recorder::FlightRecorder;
 use crate::heartbeat::Heartbeat;
-use crate::intake::{Ended, Intake};
+use crate::intake::{Ended, Intake, Queues};
+use crate::orders::{Drain, Orders};
 use crate::report::Reporter;
 use crate::runner::Runner;
 use crate::steering::Helm;
@@ -81,16 +83,21 @@ pub async fn run(deps: Deps, config: Config, shutdown: Shutdown) -> Result<(), E
     registry.extend(config.handlers.clone());
     let shutdown = shutdown.child();
     let recorder = flight_recorder(&config);
-    let subscribed =
-        intake::subscribe(deps.broker.as_ref(), &config.pools, config.prefetch(), &shutdown).await?;
-    let Some(deliveries) = subscribed else {
+    let queues = Queues {
+        broker: Arc::clone(&deps.broker),
+        pools: config.pools.clone(),
+        prefetch: config.prefetch(),
+    };
+    let Some(deliveries) = queues.subscribe(&shutdown).await? else {
         return Ok(());
     };
 
     let (activity, tasks) = (Activity::default(), Tasks::new(shutdown.clone()));
     // What has to go on until the last item has ended.
     let (over, companions) = (CancellationToken::new(), Tasks::new(Shutdown::new()));
-    let heartbeat = heartbeat(&deps, &config, activity.clone(), shutdown.clone());
+    let (orders, drain) = Orders::new(Arc::clone(&deps.progress), deps.id.clone());
+    companions.spawn("orders", orders.run(over.clone()));
+    let heartbeat = heartbeat(&deps, &config, activity.clone(), shutdown.clone(), drain.clone());
     companions.spawn("heartbeat", heartbeat.run(over.clone()));
     let helm = Helm::new(deps.progress);
     companions.spawn("events", Arc::clone(&helm).listen(over.clone()));
@@ -111,7 +118,8 @@ pub async fn run(deps: Deps, config: Config, shutdown: Shutdown) -> Result<(), E
         tasks: tasks.clone(),
         finished,
     });
-    let taking = tasks.spawn("intake", Intake::new(deliveries, runner, helm, &config).run());
+    let intake = Intake::new(deliveries, runner, helm, &config);
+    let taking = tasks.spawn("intake", intake.run(queues, drain));
 
     // Ends at a drain, when the broker is closed, or in a panic, which drains.
     let taken = taking.await.ok().flatten();
@@ -144,7 +152,13 @@ fn flight_recorder(config: &Config) -> Option<FlightRecorder> {
         .ok()
 }
 
-fn heartbeat(deps: &Deps, config: &Config, activity: Activity, shutdown: Shutdown) -> Heartbeat {
+fn heartbeat(
+    deps: &Deps,
+    config: &Config,
+    activity: Activity,
+    shutdown: Shutdown,
+    drain: Drain,
+) -> Heartbeat {
     let now = deps.clock.now();
     Heartbeat {
         broker: Arc::clone(&deps.broker),
@@ -152,6 +166,7 @@ fn heartbeat(deps: &Deps, config: &Config, activity: Activity, shutdown: Shutdow
         activity,
         every: config.heartbeat,
         shutdown,
+        drain,
         status: WorkerStatus {
             id: deps.id.clone(),
             pools: config.pools.clone(),

@@ -64,6 +64,7 @@ export function apiOf(space) {
     deadLetter: (id, index, signal) => get(`/dead-letters/${encodeURIComponent(id)}/${index}`, {}, signal),
     decide: (action, body) => post(`/dead-letters/${action}`, body),
     workers: (signal) => get("/workers", {}, signal),
+    tell: (worker, order) => post(`/workers/${encodeURIComponent(worker)}/${order}`),
     jobTypes: (signal) => request("GET", "/v1/job-types", { signal }),
     href: (path, query) => url(`/v1${path}`, { space, ...query }),
   };

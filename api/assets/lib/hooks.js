@@ -36,6 +36,16 @@ export function useNow(period = 5_000) {
   return now;
 }
 
+/** What `value` is once it has not changed for a moment: nobody searches for half a word. */
+export function useSettled(value, delay = 200) {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), delay);
+    return () => clearTimeout(timer);
+  }, [value, delay]);
+  return settled;
+}
+
 /**
  * Something that is read again and again: `{data, error, loading, reload}`. `load` gets a signal; it is called anew where
  * `key` changes, on `reload()`, and after every period (in milliseconds; by default as the page's mode says; 0: never).

@@ -1,7 +1,8 @@
 // The batches of a space, newest first, a page at a time.
 import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { count, eta, percent, plural, rate, title } from "../lib/format.js";
-import { useLive, useResource } from "../lib/hooks.js";
+import { useLive, useResource, useSettled } from "../lib/hooks.js";
+import { untilFound } from "../lib/pages.js";
 import { go, link, refine } from "../lib/router.js";
 import { BATCH_STATES, isMoving } from "../lib/states.js";
 import { Actions, actOnAll } from "../components/actions.js";
@@ -12,22 +13,16 @@ import { Bar, State } from "../components/state.js";
 const LIMIT = 50;
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** Pure: whether a batch is what somebody looks for. */
-export function matches(batch, words) {
-  const text = `${batch.name || ""} ${batch.id} ${batch.job_type}`.toLowerCase();
-  return words.toLowerCase().split(/\s+/).every((word) => text.includes(word));
-}
-
 export function Batches({ api, route }) {
   const state = route.query.get("state") || "";
-  const words = route.query.get("q") || "";
-  const pages = usePages(`${api.space} ${state}`);
+  const words = useSettled((route.query.get("q") || "").trim());
+  const pages = usePages(`${api.space} ${state} ${words}`);
   const [selected, setSelected] = useState(new Set());
   const [heard, setHeard] = useState(new Map());
   const resource = useResource(
-    `${api.space} ${state} ${pages.cursor}`,
+    `${api.space} ${state} ${words} ${pages.cursor}`,
     async (signal) => {
-      const page = await api.batches({ state, cursor: pages.cursor, limit: LIMIT }, signal);
+      const page = await untilFound((cursor) => api.batches({ state, search: words, cursor, limit: LIMIT }, signal), pages.cursor, "batches");
       setHeard(new Map());
       return page;
     },
@@ -36,19 +31,19 @@ export function Batches({ api, route }) {
   useLive(({ batch }) => {
     if (!batch) return;
     const known = resource.data?.batches.find(({ id }) => id === batch.id);
-    if (known ? known.state !== batch.state : pages.number === 1 && !state) resource.reload();
+    if (known ? known.state !== batch.state : pages.number === 1 && !state && !words) resource.reload();
     else if (known) setHeard((all) => new Map(all).set(batch.id, batch));
   });
   const batches = useMemo(
-    () => (resource.data?.batches || []).map((batch) => ({ ...batch, ...heard.get(batch.id) })).filter((batch) => matches(batch, words)),
-    [resource.data, heard, words],
+    () => (resource.data?.batches || []).map((batch) => ({ ...batch, ...heard.get(batch.id) })),
+    [resource.data, heard],
   );
-  useEffect(() => setSelected(new Set()), [state, pages.cursor]);
+  useEffect(() => setSelected(new Set()), [state, words, pages.cursor]);
   return html`<h1>Batches</h1>
-    <${Filters} state=${state} words=${words} />
+    <${Filters} state=${state} words=${route.query.get("q") || ""} />
     <${Loaded} resource=${resource}>${(page) => html`
       <${Bulk} api=${api} chosen=${batches.filter(({ id }) => selected.has(id))} clear=${() => setSelected(new Set())} done=${resource.reload} />
-      ${batches.length ? html`<${Table} api=${api} batches=${batches} selected=${selected} select=${setSelected} done=${resource.reload} />` : html`<${Nothing} state=${state} words=${words} more=${page.next_cursor} />`}
+      ${batches.length ? html`<${Table} api=${api} batches=${batches} selected=${selected} select=${setSelected} done=${resource.reload} />` : html`<${Nothing} state=${state} words=${words} />`}
       <${Pager} pages=${pages} next=${page.next_cursor} />`}<//>`;
 }
 
@@ -59,7 +54,7 @@ function Filters({ state, words }) {
     if (ID.test(text)) go(["batches", text.toLowerCase()]);
   };
   return html`<div class="filters">
-    <form role="search" onSubmit=${search}><label class="search"><${Icon} name="search" /><span class="hidden">Search this page; a whole id opens its batch</span>
+    <form role="search" onSubmit=${search}><label class="search"><${Icon} name="search" /><span class="hidden">Search; a whole id opens its batch</span>
       <input type="search" name="q" value=${words} placeholder="Name, id or job type" onInput=${(event) => refine({ q: event.target.value.trimStart() })} />
     </label></form>
     <label><span class="hidden">State</span><select name="state" value=${state} onChange=${(event) => refine({ state: event.target.value })}>
@@ -113,6 +108,6 @@ const Row = ({ api, batch, picked, toggle, done }) => html`<tr>
 
 const open = (counts) => counts.pending + counts.queued + counts.processing + counts.retrying + counts.waiting;
 
-const Nothing = ({ state, words, more }) => html`<${Empty} title=${words ? "Nothing on this page fits" : state ? `No batch is ${state}` : "No batches yet"}>
-  <p>${words && more ? "The search looks at one page at a time: go on to the next one, or paste a whole id and press Enter." : html`<a href=${link(["new"])}>Create a batch from a file</a>`}</p>
+const Nothing = ({ state, words }) => html`<${Empty} title=${words ? `No batch has ${words} in its name, id or job type${state && `, and is ${state}`}` : state ? `No batch is ${state}` : "No batches yet"}>
+  <p>${words || state ? html`<a href=${link(["batches"])}>Show all batches</a>` : html`<a href=${link(["new"])}>Create a batch from a file</a>`}</p>
 <//>`;

@@ -48,6 +48,7 @@ pub(super) const ASSETS: &[Asset] = assets![
     "lib/hooks.js",
     "lib/html.js",
     "lib/live.js",
+    "lib/pages.js",
     "lib/preview.js",
     "lib/router.js",
     "lib/states.js",

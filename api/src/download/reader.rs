@@ -55,14 +55,10 @@ impl Reader {
 
     /// An item with all that belongs to it.
     pub(super) async fn alone(&self, index: ItemIndex) -> Result<Item, Error> {
-        let filter = ItemFilter {
-            state: None,
-            after: index.checked_sub(1),
-        };
+        let filter = ItemFilter::of(index);
         let (store, owner) = (&self.app.deps.store, &self.owner);
         let read = || store.items(&owner.space, owner.batch, &filter, 1);
-        let items = repeat("read an item", read).await.0?;
-        let mut items: Vec<Item> = items.into_iter().filter(|item| item.index == index).collect();
+        let mut items: Vec<Item> = repeat("read an item", read).await.0?;
         item_line::hide_expiring(&self.batch, &mut items);
         items.pop().ok_or_else(deleted)
     }

@@ -57,6 +57,7 @@ pub(crate) async fn download_batch(
     let filter = ItemFilter {
         state: params::text("state", what.state.as_deref(), "expected the name of a state")?,
         after: params::text("cursor", what.cursor.as_deref(), "expected the index of an item")?,
+        before: None,
     };
     let format = match name {
         "zip" => return archive(&app, caller.space, &id, filter).await,

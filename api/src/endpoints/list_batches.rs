@@ -2,17 +2,21 @@
 
 use axum::Json;
 use axum::extract::State;
-use flotilla_core::batch::BatchFilter;
+use flotilla_core::Space;
+use flotilla_core::batch::{BatchFilter, Words};
 use serde::Deserialize;
 
 use crate::app::App;
 use crate::live;
 use crate::params::{self, Params};
-use crate::problem::{Problem, ProblemDocument};
+use crate::problem::{Kind, Problem, ProblemDocument};
+use crate::search::{Found, search};
 use crate::space::{Caller, SpaceParam};
 use crate::views::{BatchPage, BatchView};
 
 const DEFAULT_LIMIT: u32 = 50;
+/// Characters that can be searched for. Each word is looked for in each batch.
+const MAX_SEARCH: usize = 200;
 
 /// Which batches to list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -22,6 +26,9 @@ pub(crate) struct Which {
     /// Only those in this state.
     #[param(example = "processing")]
     state: Option<String>,
+    /// Only those with each of these words in their name, id or job type, whatever the case.
+    #[param(example = "nightly crawl", max_length = 200)]
+    search: Option<String>,
     /// `next_cursor` of the previous page.
     cursor: Option<String>,
     /// Batches per page.
@@ -29,7 +36,8 @@ pub(crate) struct Which {
     limit: Option<u32>,
 }
 
-/// The batches of a space, newest first. Those that are still being uploaded are not listed.
+/// The batches of a space, newest first. Those that are still being uploaded are not listed. A search looks at 20,000
+/// batches per request: a page may have fewer than `limit`, even none, and a `next_cursor` to look further.
 #[utoipa::path(
     get,
     path = "/v1/batches",
@@ -55,14 +63,36 @@ pub(crate) async fn list_batches(
             "expected a `next_cursor` of this list",
         )?,
     };
+    let words = words(which.search.as_deref().unwrap_or_default())?;
+    let mut found = if words.is_empty() {
+        list(&app, &caller.space, &filter, limit).await?
+    } else {
+        search(&app, &caller.space, &words, &filter, limit).await?
+    };
+    live::overlay(&app, &mut found.batches).await;
+    Ok(Json(BatchPage {
+        batches: found.batches.into_iter().map(BatchView::from).collect(),
+        next_cursor: found.looked_to.map(|id| id.to_string()),
+    }))
+}
+
+async fn list(app: &App, space: &Space, filter: &BatchFilter, limit: u32) -> Result<Found, Problem> {
     // One more tells whether there is another page.
-    let mut batches = app.deps.store.batches(&caller.space, &filter, limit + 1).await?;
+    let mut batches = app.deps.store.batches(space, filter, limit + 1).await?;
     let more = batches.len() > limit as usize;
     batches.truncate(limit as usize);
-    let next_cursor = batches.last().filter(|_| more).map(|batch| batch.id.to_string());
-    live::overlay(&app, &mut batches).await;
-    Ok(Json(BatchPage {
-        batches: batches.into_iter().map(BatchView::from).collect(),
-        next_cursor,
-    }))
+    let last = batches.last().map(|batch| batch.id);
+    Ok(Found {
+        batches,
+        looked_to: last.filter(|_| more),
+    })
+}
+
+fn words(text: &str) -> Result<Words, Problem> {
+    let length = text.chars().count();
+    if length > MAX_SEARCH {
+        let detail = format!("`search` may have {MAX_SEARCH} characters, not {length}");
+        return Err(Problem::new(Kind::InvalidParameter, detail).with("parameter", "search"));
+    }
+    Ok(Words::of(text))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use axum::Json;
 use axum::extract::State;
-use flotilla_core::BatchId;
+use flotilla_core::{BatchId, WorkerId};
 
 use crate::app::App;
 use crate::problem::{Problem, ProblemDocument};
@@ -42,10 +42,13 @@ pub(crate) async fn list_workers(
         .filter(|snapshot| snapshot.space == caller.space)
         .map(|snapshot| snapshot.batch)
         .collect();
+    let ids: Vec<WorkerId> = workers.iter().map(|worker| worker.id.clone()).collect();
+    let told = app.deps.progress.told_to_drain(&ids).await?;
+    let views = workers
+        .into_iter()
+        .zip(told)
+        .map(|(worker, told)| WorkerView::new(worker, told, |doing| own.contains(&doing.batch)));
     Ok(Json(WorkerList {
-        workers: workers
-            .into_iter()
-            .map(|worker| WorkerView::new(worker, |doing| own.contains(&doing.batch)))
-            .collect(),
+        workers: views.collect(),
     }))
 }

@@ -49,6 +49,7 @@ kinds! {
     UnknownRoute NOT_FOUND "unknown-route" "There is nothing at this path";
     UnknownBatch NOT_FOUND "unknown-batch" "There is no such batch";
     UnknownItem NOT_FOUND "unknown-item" "There is no such item";
+    UnknownWorker NOT_FOUND "unknown-worker" "There is no such worker";
     UnknownArtifact NOT_FOUND "unknown-artifact" "There is no such file";
     UnknownDeadLetter NOT_FOUND "unknown-dead-letter" "There is no such dead letter";
     UnknownCallback NOT_FOUND "unknown-callback" "There is no such callback";

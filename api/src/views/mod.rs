@@ -26,4 +26,4 @@ pub(crate) use progress::ProgressView;
 pub(crate) use result::{ErrorGroupView, ErrorList, FollowUpView, ResultView};
 pub(crate) use retried::Retried;
 pub(crate) use upload::{AppendedItems, DryRunView, Producer};
-pub(crate) use worker::{WorkerList, WorkerView};
+pub(crate) use worker::{WorkerList, WorkerOrder, WorkerView};

@@ -19,8 +19,10 @@ pub(crate) struct WorkerView {
     running: u32,
     /// How many items it has taken from the queue and not reported yet, of all spaces.
     held: u32,
-    /// It finishes what it has, and takes nothing new.
+    /// It finishes what it has, and takes nothing new: because it was told to, or because it stops.
     draining: bool,
+    /// It is told to drain, until it is told to work again.
+    told_to_drain: bool,
     /// Items of this space that it runs: the oldest first, not necessarily all.
     doing: Vec<DoingView>,
     /// When the process started.
@@ -51,6 +53,15 @@ struct DoingView {
     since: Timestamp,
 }
 
+/// What a worker was told.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct WorkerOrder {
+    /// Which worker.
+    pub(crate) id: String,
+    /// It is told to drain, until it is told to work again.
+    pub(crate) told_to_drain: bool,
+}
+
 /// The workers that were heard of of late, by id.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct WorkerList {
@@ -59,8 +70,8 @@ pub(crate) struct WorkerList {
 }
 
 impl WorkerView {
-    /// `worker`, with what it does where `is_own` says so.
-    pub(crate) fn new(worker: WorkerStatus, is_own: impl Fn(&Doing) -> bool) -> Self {
+    /// `worker`, with what it was told, and with what it does where `is_own` says so.
+    pub(crate) fn new(worker: WorkerStatus, told_to_drain: bool, is_own: impl Fn(&Doing) -> bool) -> Self {
         let view = |doing: Doing| DoingView {
             batch_id: doing.batch.to_string(),
             index: doing.index,
@@ -75,6 +86,7 @@ impl WorkerView {
             running: worker.running.iter().map(|running| running.items).sum(),
             held: worker.held,
             draining: worker.draining,
+            told_to_drain,
             doing: worker.doing.into_iter().filter(is_own).map(view).collect(),
             started_at: worker.started_at,
             seen_at: worker.seen_at,

@@ -17,12 +17,14 @@ use crate::harness::{Absent, Answer, Api, JSON, Lossy, NDJSON, config};
 const SOON: Duration = Duration::from_secs(10);
 
 /// What is answered without the store.
-const WITHOUT_STORE: [&str; 7] = [
+const WITHOUT_STORE: [&str; 9] = [
     "/healthz",
     "/readyz",
     "/openapi.json",
     "/v1/job-types",
     "/v1/workers",
+    "/v1/workers/{worker}/drain",
+    "/v1/workers/{worker}/resume",
     "/v1/events",
     "/v1/ws",
 ];

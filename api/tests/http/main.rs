@@ -31,6 +31,7 @@ mod refusals;
 mod retention;
 mod retrying;
 mod round_trip;
+mod searching;
 mod spaces;
 mod steering;
 mod tables;

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { Activity, Series, totals } from "../../assets/lib/activity.js";
 import { ApiError, problemOf, url } from "../../assets/lib/api.js";
 import { ago, bytes, duration, eta, percent, rate, sentence } from "../../assets/lib/format.js";
+import { untilFound } from "../../assets/lib/pages.js";
 import { formatOf, mapOf, preview, records, sniff } from "../../assets/lib/preview.js";
 import { hashOf, parse } from "../../assets/lib/router.js";
 import { actionsOf, attention } from "../../assets/lib/states.js";
@@ -99,4 +100,16 @@ test("a form becomes a request that streams its file", async () => {
   assert.equal(table.body, file);
   assert.equal(url("", table.query), "?space=s&on_invalid=skip&job_type=echo&concurrency=4&delimiter=pipe&map=%7B%22a%22%3A%22A%22%7D");
   assert.equal(mapOf(["A"], []), undefined);
+});
+
+test("a look through a long list goes on until it finds something", async () => {
+  const pages = { null: { items: [], next_cursor: "a" }, a: { items: [], next_cursor: "b" }, b: { items: [7], next_cursor: "c" }, z: { items: [], next_cursor: null } };
+  const asked = [];
+  const read = async (cursor) => (asked.push(cursor), pages[cursor]);
+  assert.deepEqual(await untilFound(read, null, "items"), pages.b);
+  assert.deepEqual(asked, [null, "a", "b"]);
+  assert.deepEqual(await untilFound(read, "z", "items"), pages.z);
+  let endless = 0;
+  await untilFound(async () => ({ items: [], next_cursor: String((endless += 1)) }), null, "items");
+  assert.equal(endless, 50);
 });

@@ -1,4 +1,4 @@
-//! Doing something to a batch.
+//! Doing something to a batch, or to a worker.
 
 use anyhow::Result;
 use reqwest::Method;
@@ -10,6 +10,12 @@ impl Client {
     /// Pauses, resumes, cancels, starts, seals or retries a batch: `action` is the last part of the path.
     pub(crate) async fn act(&self, id: &str, action: &str, body: &Value) -> Result<Reply> {
         self.ask(Method::POST, &["v1", "batches", id, action], &[], body)
+            .await
+    }
+
+    /// Tells a worker something: `order` is the last part of the path.
+    pub(crate) async fn tell(&self, worker: &str, order: &str) -> Result<Reply> {
+        self.ask(Method::POST, &["v1", "workers", worker, order], &[], &Value::Null)
             .await
     }
 

@@ -34,18 +34,20 @@ impl Client {
     pub(crate) async fn batches(
         &self,
         state: Option<&str>,
+        search: Option<&str>,
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Reply> {
         let mut query = vec![("limit", limit.to_string())];
         query.extend(state.map(|state| ("state", state.to_owned())));
+        query.extend(search.map(|search| ("search", search.to_owned())));
         query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
         self.get(&["v1", "batches"], &query).await
     }
 
     /// The newest batch of all.
     pub(crate) async fn newest_batch(&self) -> Result<Option<BatchView>> {
-        let page: BatchPage = self.batches(None, None, 1).await?.to()?;
+        let page: BatchPage = self.batches(None, None, None, 1).await?.to()?;
         Ok(page.batches.into_iter().next())
     }
 
@@ -54,11 +56,13 @@ impl Client {
         &self,
         id: &str,
         state: Option<&str>,
+        custom_id: Option<&str>,
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Reply> {
         let mut query = vec![("limit", limit.to_string())];
         query.extend(state.map(|state| ("state", state.to_owned())));
+        query.extend(custom_id.map(|custom_id| ("custom_id", custom_id.to_owned())));
         query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
         self.get(&["v1", "batches", id, "items"], &query).await
     }
@@ -72,7 +76,7 @@ impl Client {
     ) -> Result<()> {
         let mut cursor: Option<String> = None;
         loop {
-            let reply = self.items(id, state, cursor.as_deref(), PAGE).await?;
+            let reply = self.items(id, state, None, cursor.as_deref(), PAGE).await?;
             let page: ItemPage = reply.to().context("a page of items")?;
             take(page.items)?;
             match page.next_cursor {

@@ -223,6 +223,8 @@ pub(crate) struct WorkerView {
     pub(crate) held: u32,
     #[serde(default)]
     pub(crate) draining: bool,
+    #[serde(default)]
+    pub(crate) told_to_drain: bool,
     /// Items of this space that it runs, not necessarily all.
     #[serde(default)]
     pub(crate) doing: Vec<DoingView>,

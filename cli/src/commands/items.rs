@@ -21,6 +21,9 @@ pub(crate) struct Items {
     /// cancelled
     #[arg(long)]
     state: Option<ItemState>,
+    /// Only the item with this custom_id
+    #[arg(long, value_name = "NAME", conflicts_with = "all")]
+    custom_id: Option<String>,
     /// How many, 1 to 1000
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
@@ -46,7 +49,13 @@ impl Items {
             return Ok(Exit::Fine);
         }
         let reply = client
-            .items(&self.id, state, self.cursor.as_deref(), self.limit)
+            .items(
+                &self.id,
+                state,
+                self.custom_id.as_deref(),
+                self.cursor.as_deref(),
+                self.limit,
+            )
             .await?;
         match form {
             Form::Json => output::print(&reply.text)?,

@@ -16,6 +16,9 @@ pub(crate) struct Ls {
     /// Only batches in this state: open, pending, processing, paused, cancelling, completed, failed or cancelled
     #[arg(long)]
     state: Option<BatchState>,
+    /// Only batches with each of these words in their name, id or job type
+    #[arg(long, value_name = "WORDS")]
+    search: Option<String>,
     /// How many, 1 to 1000
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
@@ -33,7 +36,8 @@ impl Ls {
     pub(crate) async fn run(self) -> Result<Exit> {
         let client = self.server.client()?;
         let state = self.state.map(BatchState::as_str);
-        let reply = client.batches(state, self.cursor.as_deref(), self.limit).await?;
+        let (search, cursor) = (self.search.as_deref(), self.cursor.as_deref());
+        let reply = client.batches(state, search, cursor, self.limit).await?;
         match self.output.form() {
             Form::Json => output::print(&reply.text)?,
             Form::Table => output::print(&table(&reply.to()?))?,
@@ -43,8 +47,15 @@ impl Ls {
 }
 
 fn table(page: &BatchPage) -> String {
+    let more = page
+        .next_cursor
+        .iter()
+        .map(|cursor| format!("more: --cursor {cursor}\n"))
+        .collect::<String>();
     if page.batches.is_empty() {
-        return "no batches\n".to_owned();
+        // Of a search that looked at many, and not yet at all.
+        let so_far = if more.is_empty() { "" } else { " so far" };
+        return format!("no batches{so_far}\n{more}");
     }
     let mut table = Table::new(&[
         ("ID", Align::Left),
@@ -58,11 +69,7 @@ fn table(page: &BatchPage) -> String {
         ("NAME", Align::Left),
     ]);
     page.batches.iter().for_each(|batch| table.row(row(batch)));
-    let more = page
-        .next_cursor
-        .iter()
-        .map(|cursor| format!("more: --cursor {cursor}\n"));
-    table.render() + &more.collect::<String>()
+    table.render() + &more
 }
 
 fn row(batch: &BatchView) -> Vec<String> {

@@ -131,4 +131,27 @@ pub struct ItemFilter {
     pub state: Option<ItemState>,
     /// Only those after this one: the last of the previous page.
     pub after: Option<ItemIndex>,
+    /// Only those before this one: bounds how many are looked at.
+    pub before: Option<ItemIndex>,
+}
+
+impl ItemFilter {
+    /// Only this item.
+    #[must_use]
+    pub fn of(index: ItemIndex) -> Self {
+        Self {
+            state: None,
+            after: index.checked_sub(1),
+            before: index.checked_add(1),
+        }
+    }
+
+    /// Only those in this state, or all.
+    #[must_use]
+    pub fn in_state(state: Option<ItemState>) -> Self {
+        Self {
+            state,
+            ..Self::default()
+        }
+    }
 }

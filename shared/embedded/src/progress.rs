@@ -13,7 +13,7 @@ use flotilla_core::ports::Progress;
 use flotilla_core::ports::progress::{Heard, Incarnation, Scope};
 use flotilla_core::snapshot::{Event, Snapshot, Steering};
 use flotilla_core::worker::WorkerStatus;
-use flotilla_core::{BatchId, Clock, Result, Space};
+use flotilla_core::{BatchId, Clock, Result, Space, WorkerId};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tokio::sync::broadcast;
@@ -103,6 +103,15 @@ impl Progress for EmbeddedProgress {
 
     async fn workers(&self) -> Result<Vec<WorkerStatus>> {
         Ok(self.board().workers(self.clock.now()))
+    }
+
+    async fn tell_to_drain(&self, worker: &WorkerId, drain: bool) -> Result<()> {
+        self.board().tell_to_drain(worker, drain, self.clock.now());
+        Ok(())
+    }
+
+    async fn told_to_drain(&self, workers: &[WorkerId]) -> Result<Vec<bool>> {
+        Ok(self.board().told_to_drain(workers, self.clock.now()))
     }
 
     async fn incarnation(&self) -> Result<Incarnation> {

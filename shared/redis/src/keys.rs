@@ -33,6 +33,11 @@ impl Keys {
         format!("{}:worker:{worker}", self.prefix)
     }
 
+    /// The key that tells a worker to drain.
+    pub(crate) fn drain(&self, worker: &WorkerId) -> String {
+        format!("{}:drain:{worker}", self.prefix)
+    }
+
     /// The sorted set of worker ids by the time at which they are forgotten.
     pub(crate) fn workers(&self) -> String {
         format!("{}:workers", self.prefix)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flotilla_core::ports::Progress;
-use flotilla_core::ports::progress::{Heard, Incarnation, KEEP_FINAL, Scope};
+use flotilla_core::ports::progress::{Heard, Incarnation, KEEP_FINAL, KEEP_TOLD, Scope};
 use flotilla_core::snapshot::{Snapshot, Steering};
 use flotilla_core::worker::WorkerStatus;
 use flotilla_core::{BatchId, Error, Result, Shutdown, Space, Tasks, WorkerId};
@@ -245,6 +245,36 @@ impl Progress for RedisProgress {
             .hashes("list workers", &keys, |_, fields| worker_fields::read(fields))
             .await?;
         Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn tell_to_drain(&self, worker: &WorkerId, drain: bool) -> Result<()> {
+        let key = self.keys.drain(worker);
+        let mut pipeline = redis::pipe();
+        if drain {
+            pipeline
+                .cmd("SET")
+                .arg(&key)
+                .arg(1)
+                .arg("EX")
+                .arg(KEEP_TOLD.as_secs());
+        } else {
+            pipeline.del(&key);
+        }
+        let told = self.link.run::<(Value,)>(&pipeline).await;
+        told.map(drop)
+            .map_err(|error| self.failed("tell a worker to drain", &error))
+    }
+
+    async fn told_to_drain(&self, workers: &[WorkerId]) -> Result<Vec<bool>> {
+        if workers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipeline = redis::pipe();
+        for worker in workers {
+            pipeline.exists(self.keys.drain(worker));
+        }
+        let told = self.link.run::<Vec<bool>>(&pipeline).await;
+        told.map_err(|error| self.failed("ask which workers are to drain", &error))
     }
 
     async fn incarnation(&self) -> Result<Incarnation> {

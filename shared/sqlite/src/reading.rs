@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use flotilla_core::Result;
 use flotilla_core::attempt::Tried;
 use flotilla_core::audit::Audit;
-use flotilla_core::batch::{Batch, BatchFilter};
+use flotilla_core::batch::{Batch, BatchFilter, BatchName};
 use flotilla_core::ids::{BatchId, ItemIndex, Space};
 use flotilla_core::item::{Item, ItemFilter};
 use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
@@ -39,6 +39,22 @@ impl Reading for SqliteStore {
             .run("list batches", move |db| {
                 batches::page(db, &space, &filter, limit)
             })
+            .await
+    }
+
+    async fn batch_names(&self, space: &Space, filter: &BatchFilter, limit: u32) -> Result<Vec<BatchName>> {
+        let (space, filter) = (space.clone(), filter.clone());
+        self.readers
+            .run("list the names of batches", move |db| {
+                batches::names(db, &space, &filter, limit)
+            })
+            .await
+    }
+
+    async fn batches_of(&self, space: &Space, ids: &[BatchId]) -> Result<Vec<Batch>> {
+        let (space, ids) = (space.clone(), ids.to_vec());
+        self.readers
+            .run("read batches", move |db| batches::these(db, &space, &ids))
             .await
     }
 
@@ -69,6 +85,15 @@ impl Reading for SqliteStore {
         self.readers
             .run("list items", move |db| {
                 items::page(db, &space, batch, filter, limit)
+            })
+            .await
+    }
+
+    async fn item_named(&self, space: &Space, batch: BatchId, custom_id: &str) -> Result<Option<ItemIndex>> {
+        let (space, custom_id) = (space.clone(), custom_id.to_owned());
+        self.readers
+            .run("find an item by its name", move |db| {
+                items::named(db, &space, batch, &custom_id)
             })
             .await
     }

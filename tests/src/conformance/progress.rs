@@ -66,6 +66,7 @@ macro_rules! progress_suite {
                 the_last_heartbeat_counts,
                 a_silent_worker_is_forgotten,
                 a_heartbeat_prolongs_a_workers_time,
+                a_worker_is_told_to_drain_and_to_work_again,
                 the_engine_answers,
                 what_is_there_has_a_name_while_it_is_there,
             }

@@ -155,10 +155,7 @@ async fn settled(folder: &Path) -> Vec<u32> {
     };
     let (store, space) = (SqliteStore::open(database).unwrap(), Space::default());
     let batches = store.batches(&space, &BatchFilter::default(), 10).await.unwrap();
-    let filter = ItemFilter {
-        state: Some(ItemState::Succeeded),
-        after: None,
-    };
+    let filter = ItemFilter::in_state(Some(ItemState::Succeeded));
     let items = store.items(&space, batches[0].id, &filter, 1_000).await.unwrap();
     items.iter().map(|item| item.index).collect()
 }

@@ -7,7 +7,7 @@ mod dock;
 mod subscribe;
 
 pub(crate) use dock::Berth;
-pub(crate) use subscribe::{Deliveries, subscribe};
+pub(crate) use subscribe::{Deliveries, Queues};
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use self::dock::Dock;
 use self::subscribe::Delivered;
 use crate::activity::Held;
 use crate::config::Config;
+use crate::orders::Drain;
 use crate::runner::Runner;
 use crate::steering::{Aboard, Course, Helm};
 use crate::ticket::Ticket;
@@ -34,8 +35,10 @@ const AT_ONCE: usize = 64;
 /// Why no more items are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// The worker drains.
+    /// The worker drains, and stops.
     Draining,
+    /// It was told to drain, until it is told to work again.
+    Resting,
     /// The broker is closed for good.
     Closed,
 }
@@ -95,18 +98,40 @@ impl Intake {
         }
     }
 
-    /// Works until the worker drains. What has not started by then is given back at once.
-    pub(crate) async fn run(mut self) -> Ended {
-        let ended = self.work().await;
+    /// Works until the worker stops, with a rest while it is told to drain. What has not started by then is given back at
+    /// once.
+    pub(crate) async fn run(mut self, queues: Queues, mut drain: Drain) -> Ended {
+        loop {
+            let ended = self.work(&mut drain).await;
+            self.empty().await;
+            if ended != Ended::Resting {
+                return ended;
+            }
+            let shutdown = self.runner.shutdown().clone();
+            if shutdown.until_draining(drain.until(false)).await.is_none() {
+                return Ended::Draining;
+            }
+            match queues.subscribe(&shutdown).await {
+                Ok(Some(deliveries)) => self.deliveries = deliveries,
+                Ok(None) => return Ended::Draining,
+                Err(error) => {
+                    tracing::error!(error = error.chain(), "can't take items again");
+                    return Ended::Closed;
+                }
+            }
+        }
+    }
+
+    /// Takes no more items, and gives back those that have not started.
+    async fn empty(&mut self) {
         // First of all: what is given back makes room in the prefetch, which the broker would fill again.
         self.deliveries = Deliveries::new();
         let mut left = self.dock.take_where(|_| true);
         left.append(&mut self.unsure);
         self.runner.give_back(left, Verdict::Released).await;
-        ended
     }
 
-    async fn work(&mut self) -> Ended {
+    async fn work(&mut self, drain: &mut Drain) -> Ended {
         let shutdown = self.runner.shutdown().clone();
         loop {
             self.start();
@@ -115,6 +140,7 @@ impl Intake {
             tokio::select! {
                 biased;
                 () = shutdown.draining() => return Ended::Draining,
+                () = drain.until(true) => return Ended::Resting,
                 Some(berth) = self.freed.1.recv() => {
                     self.dock.ended(&berth);
                     while let Ok(berth) = self.freed.1.try_recv() {

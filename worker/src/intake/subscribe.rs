@@ -26,24 +26,28 @@ pub(crate) struct Delivered {
     pub(super) isolated: bool,
 }
 
-/// Subscribes to the work queue and the isolation queue of each of `pools`; an idle subscription costs nothing. A broker
-/// that can't be reached is waited for: `None` where the shutdown came first.
-pub(crate) async fn subscribe(
-    broker: &dyn Broker,
-    pools: &[Pool],
-    prefetch: u16,
-    shutdown: &Shutdown,
-) -> Result<Option<Deliveries>> {
-    let mut all = Vec::with_capacity(2 * pools.len());
-    for pool in pools {
-        for isolated in [false, true] {
-            match persist(broker, pool, isolated, prefetch, shutdown).await? {
-                Some(subscription) => all.push(tagged(subscription, isolated).boxed()),
-                None => return Ok(None),
+/// The queues that a worker takes from.
+pub(crate) struct Queues {
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) pools: Vec<Pool>,
+    pub(crate) prefetch: u16,
+}
+
+impl Queues {
+    /// Subscribes to the work queue and the isolation queue of each of the pools; an idle subscription costs nothing. A
+    /// broker that can't be reached is waited for: `None` where the shutdown came first.
+    pub(crate) async fn subscribe(&self, shutdown: &Shutdown) -> Result<Option<Deliveries>> {
+        let mut all = Vec::with_capacity(2 * self.pools.len());
+        for pool in &self.pools {
+            for isolated in [false, true] {
+                match persist(self.broker.as_ref(), pool, isolated, self.prefetch, shutdown).await? {
+                    Some(subscription) => all.push(tagged(subscription, isolated).boxed()),
+                    None => return Ok(None),
+                }
             }
         }
+        Ok(Some(select_all(all)))
     }
-    Ok(Some(select_all(all)))
 }
 
 async fn persist(

@@ -10,7 +10,7 @@ use flotilla_core::message::{ItemMessage, Verdict};
 use flotilla_core::outcome::{ItemErrorKind, Output};
 use flotilla_core::ports::Broker;
 use flotilla_core::shard::Shard;
-use flotilla_core::worker::Running;
+use flotilla_core::worker::{Running, WorkerStatus};
 use flotilla_core::{BatchId, Json, Propagator};
 use flotilla_worker::{Config, Handler, ItemContext};
 use futures_util::StreamExt;
@@ -342,6 +342,57 @@ async fn a_drain_is_told_at_once() {
     assert_eq!((told.concurrency, told.held), (4, 1), "it still works");
     fleet.probe.permit_all();
     ended(worker).await;
+}
+
+/// Waits until the last heartbeat says so.
+async fn draining(fleet: &Fleet, is: bool) -> WorkerStatus {
+    eventually("a heartbeat", || {
+        let last = fleet.heartbeats().pop()?.1;
+        (last.draining == is).then_some(last)
+    })
+    .await
+}
+
+/// Told from outside: it finishes what runs, gives back what it has not started, and takes nothing; then it works again.
+#[tokio::test]
+async fn a_worker_that_is_told_to_drain_can_be_told_to_work_again() {
+    let fleet = Fleet::new().await;
+    let worker = fleet.start(Config {
+        prefetch: Some(10),
+        ..fleet.config()
+    });
+    fleet.publish(probes(7, 10)).await;
+    fleet.started(4).await;
+    fleet.tell_to_drain(true).await;
+    assert_eq!(draining(&fleet, true).await.concurrency, 4, "it stays");
+    eventually("the rest to be given back", || {
+        (fleet.outcomes().len() == 6).then_some(())
+    })
+    .await;
+    assert!(
+        fleet
+            .verdicts()
+            .iter()
+            .all(|(_, verdict)| *verdict == Verdict::Released)
+    );
+    fleet.probe.permit_all();
+    acked(&fleet, 10).await;
+    fleet.publish(probes(8, 3)).await;
+    assert_eq!(
+        (fleet.ready().await, fleet.probe.started()),
+        (3, 4),
+        "nobody takes them"
+    );
+
+    fleet.tell_to_drain(false).await;
+    acked(&fleet, 13).await;
+    assert_eq!((fleet.ready().await, fleet.probe.started()), (0, 7));
+    draining(&fleet, false).await;
+
+    // It can be stopped while it rests.
+    fleet.tell_to_drain(true).await;
+    draining(&fleet, true).await;
+    fleet.stop(worker).await;
 }
 
 /// Gives every span a context of its own.

@@ -1,10 +1,12 @@
 // The items of a batch, a page at a time.
 import { html } from "../../lib/html.js";
 import { count, duration } from "../../lib/format.js";
-import { useResource } from "../../lib/hooks.js";
+import { useResource, useSettled } from "../../lib/hooks.js";
+import { untilFound } from "../../lib/pages.js";
 import { link, refine } from "../../lib/router.js";
 import { hasEnded, LISTED_ITEM_STATES } from "../../lib/states.js";
 import { Empty, Loaded, Pager, usePages } from "../../components/basics.js";
+import { Icon } from "../../components/icons.js";
 import { State } from "../../components/state.js";
 
 const LIMIT = 50;
@@ -20,10 +22,11 @@ export function gist(item) {
 
 export function Items({ api, batch, route }) {
   const state = route.query.get("state") || "";
-  const pages = usePages(`${batch.id} ${state}`);
+  const name = useSettled((route.query.get("custom_id") || "").trim());
+  const pages = usePages(`${batch.id} ${state} ${name}`);
   const resource = useResource(
-    `${batch.id} ${state} ${pages.cursor} ${batch.state}`,
-    (signal) => api.part(batch.id, "items", { state, cursor: pages.cursor, limit: LIMIT }, signal),
+    `${batch.id} ${state} ${name} ${pages.cursor} ${batch.state}`,
+    (signal) => untilFound((cursor) => api.part(batch.id, "items", { state, custom_id: name, cursor, limit: LIMIT }, signal), pages.cursor, "items"),
     { keep: true, period: hasEnded(batch) ? 0 : undefined },
   );
   const jump = (event) => {
@@ -37,12 +40,17 @@ export function Items({ api, batch, route }) {
         <option value="">Every state</option>
         ${LISTED_ITEM_STATES.map((name) => html`<option key=${name} value=${name}>${name} (${count(batch.counts[name])})</option>`)}
       </select></label>
+      <label class="search"><${Icon} name="search" /><span class="hidden">custom_id of an item</span>
+        <input type="search" name="custom_id" value=${route.query.get("custom_id") || ""} placeholder="custom_id, whole" onInput=${(event) => refine({ custom_id: event.target.value.trimStart() })} />
+      </label>
       <form class="jump" onSubmit=${jump}><label>From item <input type="number" name="index" min="0" max=${Math.max(0, batch.counts.total - 1)} step="1" required /></label><button>Go</button></form>
     </div>
     <${Loaded} resource=${resource}>${(page) => html`
-      ${page.items.length ? html`<${Table} batch=${batch} items=${page.items} />` : html`<${Empty} title=${state ? `No item is ${state}` : "No items"} />`}
+      ${page.items.length ? html`<${Table} batch=${batch} items=${page.items} />` : html`<${Empty} title=${nothing(state, name)} />`}
       <${Pager} pages=${pages} next=${page.next_cursor} />`}<//>`;
 }
+
+const nothing = (state, name) => (name ? `No item${state && ` that is ${state}`} has the custom_id ${name}` : state ? `No item is ${state}` : "No items");
 
 const Table = ({ batch, items }) => html`<table class="items">
   <caption class="hidden">Items in input order</caption>

@@ -77,16 +77,10 @@ struct Zip {
 
 impl Zip {
     async fn write(mut self) -> Result<(), Error> {
-        let filter = ItemFilter {
-            state: self.state,
-            after: None,
-        };
+        let filter = ItemFilter::in_state(self.state);
         self.items("results.ndjson", Format::Ndjson, Some(filter)).await?;
         self.items("results.csv", Format::Csv, Some(filter)).await?;
-        let failed = ItemFilter {
-            state: Some(ItemState::Failed),
-            after: None,
-        };
+        let failed = ItemFilter::in_state(Some(ItemState::Failed));
         // Of items in another state, none has failed.
         let failed = self
             .state

@@ -10,7 +10,7 @@ use flotilla_core::ports::{Broker, Progress};
 use flotilla_core::shard::Shard;
 use flotilla_core::snapshot::{Snapshot, Steering};
 use flotilla_core::worker::WorkerStatus;
-use flotilla_core::{BatchId, Error, Pool, Result, Space};
+use flotilla_core::{BatchId, Error, Pool, Result, Space, WorkerId};
 use futures_util::stream::BoxStream;
 
 /// Nobody answers.
@@ -44,6 +44,12 @@ impl Progress for Absent {
         away()
     }
     async fn workers(&self) -> Result<Vec<WorkerStatus>> {
+        away()
+    }
+    async fn tell_to_drain(&self, _: &WorkerId, _: bool) -> Result<()> {
+        away()
+    }
+    async fn told_to_drain(&self, _: &[WorkerId]) -> Result<Vec<bool>> {
         away()
     }
     async fn incarnation(&self) -> Result<Incarnation> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flotilla_core::attempt::{Attempt, Tried};
 use flotilla_core::audit::Audit;
-use flotilla_core::batch::{BatchFilter, BatchSpec};
+use flotilla_core::batch::{BatchFilter, BatchName, BatchSpec};
 use flotilla_core::command::{Actor, BatchEvent, Command, Selection};
 use flotilla_core::dead_letter::{DeadFilter, DeadGroup, DeadLetter};
 use flotilla_core::item::{Item, ItemFilter, NewItem};
@@ -194,9 +194,12 @@ pass! { FollowUps if whatever:
 pass! { Reading if there:
     batch(space: &Space, id: BatchId) -> Option<Batch>;
     batches(space: &Space, filter: &BatchFilter, limit: u32) -> Vec<Batch>;
+    batch_names(space: &Space, filter: &BatchFilter, limit: u32) -> Vec<BatchName>;
+    batches_of(space: &Space, ids: &[BatchId]) -> Vec<Batch>;
     unfinished(after: Option<BatchId>, limit: u32) -> Vec<Batch>;
     finished(after: (Timestamp, BatchId), limit: u32) -> Vec<Batch>;
     items(space: &Space, batch: BatchId, filter: &ItemFilter, limit: u32) -> Vec<Item>;
+    item_named(space: &Space, batch: BatchId, custom_id: &str) -> Option<ItemIndex>;
     skipped(space: &Space, batch: BatchId, after: Option<u32>, limit: u32) -> Vec<(u32, SkippedItem)>;
     tried(space: &Space, batch: BatchId, index: ItemIndex) -> Vec<Tried>;
     result(space: &Space, batch: BatchId, revision: Option<u32>) -> Option<BatchResult>;

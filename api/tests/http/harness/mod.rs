@@ -166,11 +166,16 @@ impl Api {
 
     /// Dispatches what may be dispatched of a batch, and answers that.
     pub(crate) async fn dispatch(&self, batch: BatchId) -> Vec<Claim> {
+        self.dispatch_some(batch, 100).await
+    }
+
+    /// So many of its items at most.
+    pub(crate) async fn dispatch_some(&self, batch: BatchId, items: u32) -> Vec<Claim> {
         let (store, now) = (&self.deps.store, self.deps.clock.now());
         let wants = [Want {
             batch,
-            items: 100,
-            suspects: 100,
+            items,
+            suspects: items,
         }];
         let lease = Duration::from_secs(60);
         let claims = store

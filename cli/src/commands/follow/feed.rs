@@ -303,7 +303,7 @@ impl Feed {
         // A short one may have begun and ended since.
         let pages = [(None, NEWEST)].into_iter().chain(pages);
         let pages: Vec<BatchPage> = stream::iter(pages)
-            .map(async |(state, limit)| client.batches(state, None, limit).await?.to())
+            .map(async |(state, limit)| client.batches(state, None, None, limit).await?.to())
             .buffered(AT_ONCE)
             .try_collect()
             .await?;

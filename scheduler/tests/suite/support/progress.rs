@@ -9,7 +9,7 @@ use flotilla_core::ports::Progress;
 use flotilla_core::ports::progress::{Heard, Incarnation, Scope};
 use flotilla_core::snapshot::{Snapshot, Steering};
 use flotilla_core::worker::WorkerStatus;
-use flotilla_core::{BatchId, Clock, Error, Result, Space};
+use flotilla_core::{BatchId, Clock, Error, Result, Space, WorkerId};
 use flotilla_embedded::progress::EmbeddedProgress;
 use futures_util::stream::BoxStream;
 
@@ -71,6 +71,12 @@ impl Progress for Frail {
     }
     async fn workers(&self) -> Result<Vec<WorkerStatus>> {
         self.there()?.workers().await
+    }
+    async fn tell_to_drain(&self, worker: &WorkerId, drain: bool) -> Result<()> {
+        self.there()?.tell_to_drain(worker, drain).await
+    }
+    async fn told_to_drain(&self, workers: &[WorkerId]) -> Result<Vec<bool>> {
+        self.there()?.told_to_drain(workers).await
     }
     async fn incarnation(&self) -> Result<Incarnation> {
         self.there()?.incarnation().await

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flotilla_core::attempt::{Attempt, Tried};
 use flotilla_core::audit::Audit;
-use flotilla_core::batch::{Batch, BatchFilter, BatchSpec};
+use flotilla_core::batch::{Batch, BatchFilter, BatchName, BatchSpec};
 use flotilla_core::command::{Actor, BatchEvent, Command, Selection};
 use flotilla_core::dead_letter::{DeadFilter, DeadGroup, DeadLetter};
 use flotilla_core::item::{Item, ItemFilter, NewItem};
@@ -227,9 +227,12 @@ forward!(FollowUps {
 forward!(Reading {
     fn batch(space: &Space, id: BatchId) -> Result<Option<Batch>>;
     fn batches(space: &Space, filter: &BatchFilter, limit: u32) -> Result<Vec<Batch>>;
+    fn batch_names(space: &Space, filter: &BatchFilter, limit: u32) -> Result<Vec<BatchName>>;
+    fn batches_of(space: &Space, ids: &[BatchId]) -> Result<Vec<Batch>>;
     fn unfinished(after: Option<BatchId>, limit: u32) -> Result<Vec<Batch>>;
     fn finished(after: (Timestamp, BatchId), limit: u32) -> Result<Vec<Batch>>;
     fn items(space: &Space, batch: BatchId, filter: &ItemFilter, limit: u32) -> Result<Vec<Item>>;
+    fn item_named(space: &Space, batch: BatchId, custom_id: &str) -> Result<Option<ItemIndex>>;
     fn skipped(space: &Space, batch: BatchId, after: Option<u32>, limit: u32) -> Result<Vec<(u32, SkippedItem)>>;
     fn tried(space: &Space, batch: BatchId, index: ItemIndex) -> Result<Vec<Tried>>;
     fn result(space: &Space, batch: BatchId, revision: Option<u32>) -> Result<Option<BatchResult>>;

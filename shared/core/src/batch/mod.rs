@@ -1,12 +1,14 @@
 //! The batch: what was asked for, where it stands.
 
 mod counts;
+mod name;
 mod spec;
 mod state;
 
 use jiff::Timestamp;
 
 pub use self::counts::Counts;
+pub use self::name::{BatchName, Words};
 pub use self::spec::{BatchSpec, FailureAction, FailureThreshold, Start};
 pub use self::state::{BatchState, Forbidden, UnknownState};
 use crate::command::Paused;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use crate::error::Result;
-use crate::ids::{BatchId, Space};
+use crate::ids::{BatchId, Space, WorkerId};
 use crate::snapshot::{Event, Snapshot, Steering};
 use crate::worker::WorkerStatus;
 
@@ -43,6 +43,13 @@ pub trait Progress: Send + Sync {
 
     /// Workers heard of within their time to live, by id.
     async fn workers(&self) -> Result<Vec<WorkerStatus>>;
+
+    /// Tells a worker to drain, or to work again. It is remembered for [`KEEP_TOLD`]; lost with the engine, the worker
+    /// works again.
+    async fn tell_to_drain(&self, worker: &WorkerId, drain: bool) -> Result<()>;
+
+    /// Which of `workers` are told to drain, in their order.
+    async fn told_to_drain(&self, workers: &[WorkerId]) -> Result<Vec<bool>>;
 
     /// Names what is there now: a random id that is made where there is none. Another one than before means that what was
     /// written before is lost. The same one is no proof of the contrary: an engine may lose a part.
@@ -109,3 +116,6 @@ impl Scope {
 
 /// How long a snapshot is kept after its batch ended.
 pub const KEEP_FINAL: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How long a worker that was told to drain does, unless it is told to work again.
+pub const KEEP_TOLD: Duration = Duration::from_secs(7 * 24 * 3600);

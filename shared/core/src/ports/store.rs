@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::attempt::{Attempt, Tried};
 use crate::audit::Audit;
-use crate::batch::{Batch, BatchFilter, BatchSpec, Forbidden};
+use crate::batch::{Batch, BatchFilter, BatchName, BatchSpec, Forbidden};
 use crate::command::{Actor, BatchEvent, Command, Selection};
 use crate::dead_letter::{DeadFilter, DeadGroup, DeadLetter};
 use crate::error::Result;
@@ -634,6 +634,12 @@ pub trait Reading: Send + Sync {
     /// Batches, newest first. Uploads are not listed: they are not accepted yet.
     async fn batches(&self, space: &Space, filter: &BatchFilter, limit: u32) -> Result<Vec<Batch>>;
 
+    /// The same, and no more of them than what people call them: cheap enough to look through many.
+    async fn batch_names(&self, space: &Space, filter: &BatchFilter, limit: u32) -> Result<Vec<BatchName>>;
+
+    /// These batches, newest first, without those that do not exist.
+    async fn batches_of(&self, space: &Space, ids: &[BatchId]) -> Result<Vec<Batch>>;
+
     /// Sealed batches of every space that are not final, by id, from the first after `after` on: for services that watch
     /// over them.
     async fn unfinished(&self, after: Option<BatchId>, limit: u32) -> Result<Vec<Batch>>;
@@ -649,6 +655,9 @@ pub trait Reading: Send + Sync {
         filter: &ItemFilter,
         limit: u32,
     ) -> Result<Vec<Item>>;
+
+    /// The item of a batch that has this `custom_id`.
+    async fn item_named(&self, space: &Space, batch: BatchId, custom_id: &str) -> Result<Option<ItemIndex>>;
 
     /// What was sent with a batch and skipped, with its numbers, from the first after `after` on. Empty where the batch
     /// does not exist.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use flotilla_core::ports::progress::KEEP_FINAL;
+use flotilla_core::ports::progress::{KEEP_FINAL, KEEP_TOLD};
 use flotilla_core::snapshot::{Snapshot, Steering};
 use flotilla_core::worker::WorkerStatus;
 use flotilla_core::{BatchId, Space, WorkerId};
@@ -27,6 +27,8 @@ pub(super) struct Board {
     gone_since: BTreeSet<(Timestamp, BatchId)>,
     /// With the instant at which each is forgotten.
     workers: BTreeMap<WorkerId, (Timestamp, WorkerStatus)>,
+    /// Workers that are to drain, and since when.
+    draining: BTreeMap<WorkerId, Timestamp>,
 }
 
 #[derive(Debug)]
@@ -139,6 +141,24 @@ impl Board {
     pub(super) fn workers(&self, now: Timestamp) -> Vec<WorkerStatus> {
         let alive = self.workers.values().filter(|(until, _)| *until > now);
         alive.map(|(_, worker)| worker.clone()).collect()
+    }
+
+    pub(super) fn tell_to_drain(&mut self, worker: &WorkerId, drain: bool, now: Timestamp) {
+        self.draining.retain(|_, since| !is_over(*since, KEEP_TOLD, now));
+        if drain {
+            self.draining.insert(worker.clone(), now);
+        } else {
+            self.draining.remove(worker);
+        }
+    }
+
+    pub(super) fn told_to_drain(&self, workers: &[WorkerId], now: Timestamp) -> Vec<bool> {
+        let told = |worker| {
+            self.draining
+                .get(worker)
+                .is_some_and(|since| !is_over(*since, KEEP_TOLD, now))
+        };
+        workers.iter().map(told).collect()
     }
 }
 

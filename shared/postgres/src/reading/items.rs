@@ -11,7 +11,7 @@ use crate::rows::{count, error, get, integer, json, parsed, total, unsigned};
 use crate::session::{Client, Operation};
 
 /// A page of indexes, found by the cheapest way for the state, then what belongs to each of them. `$1`: batch, `$2`:
-/// space, `$3`: after this index, `$4`: so many.
+/// space, `$3`: after this index, `$4`: so many, `$5`: before this index.
 ///
 /// LIMIT in the lateral joins makes each of them a look-up by key: a hash of all outcomes of a batch could be a million
 /// rows for a page of ten.
@@ -19,9 +19,9 @@ macro_rules! page_of {
     ($indexes:literal) => {
         concat!(
             "WITH batch AS MATERIALIZED (
-                 SELECT b.id, ",
+                 SELECT b.id, least(",
             total!(),
-            " AS total, d.next_index
+            ", $5::integer) AS total, least(d.next_index, $5::integer) AS looked_to, d.next_index
                  FROM batches b
                  JOIN batch_dispatch d ON d.batch_id = b.id
                  WHERE b.id = $1 AND b.space = $2 AND b.deleted_at IS NULL
@@ -81,14 +81,14 @@ const PENDING: &str = page_of!(
          CROSS JOIN LATERAL generate_series(p.first, least(batch.total - 1, p.first + $4::bigint - 1)) AS i (index)
          UNION ALL
          (SELECT r.index::bigint FROM item_retries r
-          WHERE r.batch_id = $1 AND r.index > $3 AND r.due_at IS NOT NULL AND r.kind = 'returned'
+          WHERE r.batch_id = $1 AND r.index > $3 AND r.index < $5 AND r.due_at IS NOT NULL AND r.kind = 'returned'
           ORDER BY r.index LIMIT $4)
      ) AS i"
 );
 
 const QUEUED: &str = page_of!(
     "SELECT i.index FROM batch CROSS JOIN LATERAL (
-         SELECT index FROM batch_items b WHERE b.batch_id = $1 AND b.index > $3 AND b.index < batch.next_index
+         SELECT index FROM batch_items b WHERE b.batch_id = $1 AND b.index > $3 AND b.index < batch.looked_to
            AND NOT EXISTS (SELECT FROM batch_outcomes o WHERE o.batch_id = $1 AND o.index = b.index)
            AND NOT EXISTS (
                SELECT FROM item_retries r WHERE r.batch_id = $1 AND r.index = b.index AND r.due_at IS NOT NULL
@@ -101,21 +101,32 @@ const QUEUED: &str = page_of!(
 
 const RETRYING: &str = page_of!(
     "SELECT index FROM item_retries
-     WHERE batch_id = $1 AND index > $3 AND due_at IS NOT NULL AND kind = 'retrying'"
+     WHERE batch_id = $1 AND index > $3 AND index < $5 AND due_at IS NOT NULL AND kind = 'retrying'"
 );
 
-const WAITING: &str =
-    page_of!("SELECT index FROM item_leases WHERE batch_id = $1 AND index > $3 AND kind = 'waiting'");
+const WAITING: &str = page_of!(
+    "SELECT index FROM item_leases WHERE batch_id = $1 AND index > $3 AND index < $5 AND kind = 'waiting'"
+);
 
-const SUCCEEDED: &str =
-    page_of!("SELECT index FROM batch_outcomes WHERE batch_id = $1 AND index > $3 AND state = 'succeeded'");
+const SUCCEEDED: &str = page_of!(
+    "SELECT index FROM batch_outcomes
+     WHERE batch_id = $1 AND index > $3 AND index < $5 AND state = 'succeeded'"
+);
 
 // These two have an index of their own.
-const FAILED: &str =
-    page_of!("SELECT index FROM batch_outcomes WHERE batch_id = $1 AND index > $3 AND state = 'failed'");
+const FAILED: &str = page_of!(
+    "SELECT index FROM batch_outcomes WHERE batch_id = $1 AND index > $3 AND index < $5 AND state = 'failed'"
+);
 
-const CANCELLED: &str =
-    page_of!("SELECT index FROM batch_outcomes WHERE batch_id = $1 AND index > $3 AND state = 'cancelled'");
+const CANCELLED: &str = page_of!(
+    "SELECT index FROM batch_outcomes
+     WHERE batch_id = $1 AND index > $3 AND index < $5 AND state = 'cancelled'"
+);
+
+const NAMED: &str = "\
+    SELECT index FROM item_names
+    WHERE batch_id = $1 AND custom_id = $3
+      AND EXISTS (SELECT FROM batches WHERE id = $1 AND space = $2 AND deleted_at IS NULL)";
 
 pub(super) struct Page<'a> {
     pub(super) space: &'a Space,
@@ -143,10 +154,33 @@ impl Operation for Page<'_> {
                     &self.space.as_str(),
                     &after,
                     &i64::from(self.limit),
+                    &self.filter.before.map_or(i32::MAX, integer),
                 ],
             )
             .await?;
         rows.iter().map(item).collect()
+    }
+}
+
+pub(super) struct Named<'a> {
+    pub(super) space: &'a Space,
+    pub(super) batch: BatchId,
+    pub(super) custom_id: &'a str,
+}
+
+impl Operation for Named<'_> {
+    type Output = Option<ItemIndex>;
+    const ATTEMPT: &'static str = "find an item by its name";
+
+    async fn run(&self, client: &mut Client) -> Result<Option<ItemIndex>, Failure> {
+        let statement = client.prepare_cached(NAMED).await?;
+        let row = client
+            .query_opt(
+                &statement,
+                &[&self.batch.0, &self.space.as_str(), &self.custom_id],
+            )
+            .await?;
+        row.as_ref().map(|row| count(row, "index")).transpose()
     }
 }
 

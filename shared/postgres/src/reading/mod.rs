@@ -12,7 +12,7 @@ mod watched;
 use async_trait::async_trait;
 use flotilla_core::attempt::Tried;
 use flotilla_core::audit::Audit;
-use flotilla_core::batch::{Batch, BatchFilter};
+use flotilla_core::batch::{Batch, BatchFilter, BatchName};
 use flotilla_core::item::{Item, ItemFilter};
 use flotilla_core::limits::{Ceilings, ScopeUse, Supply};
 use flotilla_core::ports::store::Reading;
@@ -31,6 +31,14 @@ impl Reading for PostgresStore {
 
     async fn batches(&self, space: &Space, filter: &BatchFilter, limit: u32) -> Result<Vec<Batch>> {
         self.sessions.run(batches::Page { space, filter, limit }).await
+    }
+
+    async fn batch_names(&self, space: &Space, filter: &BatchFilter, limit: u32) -> Result<Vec<BatchName>> {
+        self.sessions.run(batches::Names { space, filter, limit }).await
+    }
+
+    async fn batches_of(&self, space: &Space, ids: &[BatchId]) -> Result<Vec<Batch>> {
+        self.sessions.run(batches::These { space, ids }).await
     }
 
     async fn unfinished(&self, after: Option<BatchId>, limit: u32) -> Result<Vec<Batch>> {
@@ -55,6 +63,15 @@ impl Reading for PostgresStore {
             limit,
         };
         self.sessions.run(page).await
+    }
+
+    async fn item_named(&self, space: &Space, batch: BatchId, custom_id: &str) -> Result<Option<ItemIndex>> {
+        let named = items::Named {
+            space,
+            batch,
+            custom_id,
+        };
+        self.sessions.run(named).await
     }
 
     async fn skipped(

@@ -146,10 +146,7 @@ async fn what_was_running_goes_on() {
         ..BatchSpec::default()
     };
     assert_eq!((running.spec, running.revision), (defaults, 0));
-    let pending = ItemFilter {
-        state: Some(ItemState::Pending),
-        after: None,
-    };
+    let pending = ItemFilter::in_state(Some(ItemState::Pending));
     let pending = store.items(&space, RUNNING, &pending, 10).await.unwrap();
     assert_eq!(pending.iter().map(|item| item.index).collect::<Vec<_>>(), [1, 5]);
 

@@ -1,6 +1,6 @@
 //! Items of a batch, a page at a time.
 
-use flotilla_core::ids::{BatchId, Space};
+use flotilla_core::ids::{BatchId, ItemIndex, Space};
 use flotilla_core::item::{Item, ItemFilter, ItemState};
 use rusqlite::{Connection, OptionalExtension, named_params};
 
@@ -26,7 +26,7 @@ pub(super) fn page(
         let named = named_params! {
             ":after": filter.after.map_or(number.key(0) - 1, |index| number.key(index)),
             ":next": number.key(next_index),
-            ":end": number.key(total),
+            ":end": number.key(filter.before.map_or(total, |before| before.min(total))),
             ":limit": left,
         };
         let rows = statement.query_map(named, |row| item(row, next_index))?;
@@ -35,6 +35,17 @@ pub(super) fn page(
         }
     }
     Ok(page)
+}
+
+/// The item that has this name.
+pub(super) fn named(db: &Connection, space: &Space, id: BatchId, custom_id: &str) -> Done<Option<ItemIndex>> {
+    let sql = "
+        SELECT n.\"index\" FROM batches AS b CROSS JOIN item_names AS n ON n.batch = b.number AND n.custom_id = ?3
+        WHERE b.space = ?1 AND b.id = ?2 AND b.deleted_at IS NULL";
+    let found = db
+        .prepare_cached(sql)?
+        .query_row((space.as_str(), Id(id), custom_id), |row| row.get(0));
+    Ok(found.optional()?)
 }
 
 /// The batch's number, how far it is dispatched, and how many items it has: not those of an append that has not ended.

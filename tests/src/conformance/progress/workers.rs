@@ -75,6 +75,22 @@ pub async fn a_heartbeat_prolongs_a_workers_time(fixture: Fixture) {
     assert_eq!(ids(&fixture).await, ["prolonged"]);
 }
 
+/// Told by one process, heard by another, until it is told otherwise.
+pub async fn a_worker_is_told_to_drain_and_to_work_again(fixture: Fixture) {
+    let ids = ["a:1", "b"].map(|id| worker(id).id);
+    let told = async || fixture.reader.told_to_drain(&ids).await.unwrap();
+    assert_eq!(told().await, [false, false]);
+    for _ in 0..2 {
+        fixture.writer.tell_to_drain(&ids[0], true).await.unwrap();
+        assert_eq!(told().await, [true, false]);
+    }
+    for _ in 0..2 {
+        fixture.writer.tell_to_drain(&ids[0], false).await.unwrap();
+        assert_eq!(told().await, [false, false]);
+    }
+    assert_eq!(fixture.reader.told_to_drain(&[]).await.unwrap(), [false; 0]);
+}
+
 /// Both handles reach it.
 pub async fn the_engine_answers(fixture: Fixture) {
     fixture.writer.ping().await.unwrap();

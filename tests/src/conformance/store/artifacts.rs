@@ -20,10 +20,7 @@ fn files(count: usize) -> Vec<Artifact> {
 }
 
 async fn alone(t: &Fixture, batch: BatchId, index: ItemIndex) -> Item {
-    let filter = ItemFilter {
-        state: None,
-        after: index.checked_sub(1),
-    };
+    let filter = ItemFilter::of(index);
     let mut items = t.store.items(&t.space, batch, &filter, 1).await.expect("reads");
     items.remove(0)
 }

@@ -7,7 +7,7 @@ use flotilla_core::batch::{BatchFilter, BatchSpec, BatchState, FailureAction, Fa
 use flotilla_core::command::Command;
 use flotilla_core::follow_up::{On, OnComplete};
 use flotilla_core::ids::BatchId;
-use flotilla_core::item::{ItemFilter, ItemState};
+use flotilla_core::item::{ItemFilter, ItemState, NewItem};
 use flotilla_core::limits::Ceilings;
 use flotilla_core::message::Verdict;
 use flotilla_core::outcome::{ItemError, ItemErrorKind, Output};
@@ -183,6 +183,40 @@ async fn page(t: &Fixture, state: Option<BatchState>, before: Option<BatchId>, l
     batches.into_iter().map(|batch| batch.id).collect()
 }
 
+/// What is told of a batch without reading all of it; and batches that were chosen by that.
+pub async fn names_come_as_batches_do(t: Fixture) {
+    let pending = t.sealed(2).await;
+    let done = t.sealed(0).await;
+    let foreign = t.in_space("other").sealed(1).await;
+    t.uploaded(vec![]).await;
+    let names = async |state, before, limit| {
+        let filter = BatchFilter { state, before };
+        let names = t
+            .store
+            .batch_names(&t.space, &filter, limit)
+            .await
+            .expect("lists");
+        for name in &names {
+            let batch = t.batch(name.id).await;
+            assert_eq!(
+                (&name.name, &name.job_type),
+                (&batch.spec.name, &batch.spec.job_type)
+            );
+        }
+        names.into_iter().map(|name| name.id).collect::<Vec<_>>()
+    };
+    assert_eq!(names(None, None, 9).await, [done, pending]);
+    assert_eq!(names(None, None, 1).await, [done]);
+    assert_eq!(names(None, Some(done), 9).await, [pending]);
+    assert_eq!(names(Some(BatchState::Pending), None, 9).await, [pending]);
+    assert_eq!(names(Some(BatchState::Open), None, 9).await, []);
+
+    let ids = [pending, foreign, done, BatchId::LOWEST];
+    let found = t.store.batches_of(&t.space, &ids).await.expect("reads");
+    assert_eq!(found, [t.batch(done).await, t.batch(pending).await]);
+    assert_eq!(t.store.batches_of(&t.space, &[]).await.expect("reads"), []);
+}
+
 /// Pages that meet without a gap or a repetition.
 pub async fn items_come_in_input_order_in_pages(t: Fixture) {
     let id = t.sealed(10).await;
@@ -244,7 +278,43 @@ async fn assert_listed(t: &Fixture, id: BatchId, states: &[(ItemState, Vec<u32>)
         let rest = expected.iter().copied().filter(|&index| index > 3).take(2);
         let listed = item_page(t, id, Some(*state), Some(3), 2).await;
         assert_eq!(listed, rest.collect::<Vec<_>>(), "{state} after 3");
+        let filter = ItemFilter {
+            state: Some(*state),
+            after: Some(3),
+            before: Some(9),
+        };
+        let within = expected.iter().copied().filter(|index| (4..9).contains(index));
+        let listed = t.store.items(&t.space, id, &filter, 99).await.expect("lists");
+        assert!(
+            listed.iter().map(|item| item.index).eq(within),
+            "{state} from 4 to 8"
+        );
     }
+}
+
+/// Names belong to one batch, and to nobody else.
+pub async fn an_item_is_found_by_its_name(t: Fixture) {
+    let named = |name: &str| NewItem {
+        custom_id: Some(name.into()),
+        ..inputs(0..1).remove(0)
+    };
+    let id = t.uploaded(vec![named("a"), named("b")]).await;
+    let find = async |batch, name| t.store.item_named(&t.space, batch, name).await.expect("reads");
+    assert_eq!(find(id, "b").await, Some(1));
+    assert_eq!(find(id, "B").await, None);
+    assert_eq!(find(t.sealed(2).await, "b").await, None);
+    let elsewhere = t.in_space("other");
+    let found = t.store.item_named(&elsewhere.space, id, "b").await;
+    assert_eq!(found.expect("reads"), None);
+    assert_eq!(find(id, "c").await, None);
+    assert_eq!(
+        t.store
+            .items(&t.space, id, &ItemFilter::of(1), 9)
+            .await
+            .expect("reads")
+            .len(),
+        1
+    );
 }
 
 async fn item_page(
@@ -254,7 +324,11 @@ async fn item_page(
     after: Option<u32>,
     limit: u32,
 ) -> Vec<u32> {
-    let filter = ItemFilter { state, after };
+    let filter = ItemFilter {
+        state,
+        after,
+        before: None,
+    };
     let items = t.store.items(&t.space, id, &filter, limit).await.expect("lists");
     if let Some(state) = state.filter(|state| *state != ItemState::Processing) {
         assert!(items.iter().all(|item| item.state == state), "{items:?}");

@@ -30,7 +30,7 @@ async fn the_users_of_the_document_are_enough() {
     assert_eq!(next(&mut events).await, live.event());
     assert_eq!(progress.read(&[live.batch]).await.unwrap(), [Some(live.clone())]);
     assert_eq!(progress.active(&live.space).await.unwrap(), [live.batch]);
-    assert_eq!(progress.workers().await.unwrap(), [status]);
+    assert_eq!(progress.workers().await.unwrap(), [status.clone()]);
     assert_eq!(
         progress.steering(&[live.batch]).await.unwrap(),
         [Some(live.steering())]
@@ -45,6 +45,11 @@ async fn the_users_of_the_document_are_enough() {
     let asked = [live.batch, gone.batch];
     let steered = [Some(live.steering()), Some(Steering::GONE)];
     assert_eq!(work.steering(&asked).await.unwrap(), steered);
+    progress.tell_to_drain(&status.id, true).await.unwrap();
+    let ids = std::slice::from_ref(&status.id);
+    assert_eq!(progress.told_to_drain(ids).await.unwrap(), [true]);
+    assert_eq!(work.told_to_drain(ids).await.unwrap(), [true]);
+    work.tell_to_drain(&status.id, false).await.unwrap_err();
     work.ping().await.unwrap();
     work.publish(std::slice::from_ref(&live)).await.unwrap_err();
     work.forget(&live.space, live.batch).await.unwrap_err();

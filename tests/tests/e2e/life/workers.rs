@@ -12,6 +12,7 @@ use crate::engine::{Deployment, Engine, PATIENCE, on_both_engines};
 on_both_engines!(
     workers_say_what_they_do,
     a_drain_finishes_what_runs_and_a_second_signal_does_not_wait,
+    workers_drain_and_work_again_as_they_are_told,
     a_job_type_is_capped_per_worker,
     a_command_has_a_ceiling_of_memory,
 );
@@ -98,6 +99,61 @@ async fn a_drain_finishes_what_runs_and_a_second_signal_does_not_wait(engine: En
     backend.set(Mode::Answer);
     let result = deployment.client().result(&second, PATIENCE).await;
     assert_eq!(result["result_summary"]["succeeded"], 200, "{result}");
+    deployment.end().await;
+}
+
+async fn workers_drain_and_work_again_as_they_are_told(engine: Engine) {
+    let backend = Backend::start().await;
+    let deployment = Deployment::start(engine, &backend.job_type("work", "")).await;
+    let (client, slots) = (deployment.client(), deployment.slots());
+    backend.set(Mode::Hold);
+    let batch = client.create(json!({"job_type": "work"}), items(200)).await;
+    eventually("every slot to be taken", PATIENCE, || async {
+        (backend.running() == slots).then_some(())
+    })
+    .await;
+    let listed = client.json("/v1/workers").await;
+    let listed = listed["workers"].as_array().unwrap().iter();
+    let workers: Vec<String> = listed
+        .map(|worker| worker["id"].as_str().unwrap().to_owned())
+        .collect();
+    for worker in &workers {
+        let (code, out, err) = deployment.cli(&["workers", "drain", worker]).await;
+        assert_eq!(code, 0, "{out}{err}");
+    }
+    // What runs is finished, and nothing is begun.
+    let all = async |draining: bool, held: bool| {
+        eventually("the workers to be as they are told", PATIENCE, || async {
+            let now = client.json("/v1/workers").await;
+            let fits = |worker: &Value| worker["draining"] == draining && (held || worker["held"] == 0);
+            now["workers"].as_array()?.iter().all(fits).then_some(())
+        })
+        .await;
+    };
+    all(true, true).await;
+    backend.set(Mode::Answer);
+    all(true, false).await;
+    let (code, out, _) = deployment.cli(&["workers"]).await;
+    assert!(code == 0 && out.contains("drained"), "{out}");
+    let settled = client
+        .until(&batch, "what ran to be counted", PATIENCE, |batch| {
+            batch["counts"]["succeeded"] == slots
+        })
+        .await;
+    assert_eq!(settled["state"], "processing");
+    assert!(client.reasons(&batch).await.contains(&"no_worker".to_owned()));
+    assert_eq!((backend.count(), backend.dropped()), (slots as usize, 0));
+
+    for worker in &workers {
+        let (code, out, err) = deployment.cli(&["workers", "resume", worker]).await;
+        assert_eq!(code, 0, "{out}{err}");
+    }
+    let result = client.result(&batch, PATIENCE).await;
+    assert_eq!(result["result_summary"]["succeeded"], 200, "{result}");
+    assert_eq!(backend.count(), 200, "nothing ran twice");
+    all(false, true).await;
+    let (code, _, err) = deployment.cli(&["workers", "drain", "nobody"]).await;
+    assert!(code != 0 && err.contains("nobody"), "{err}");
     deployment.end().await;
 }
 

@@ -103,6 +103,12 @@ impl Fleet {
         ended(worker).await;
     }
 
+    /// Tells the worker to drain, or to work again.
+    pub(crate) async fn tell_to_drain(&self, drain: bool) {
+        let worker = WorkerId("w-1".into());
+        self.progress.tell_to_drain(&worker, drain).await.unwrap();
+    }
+
     pub(crate) async fn publish(&self, items: Vec<ItemMessage>) {
         self.broker.publish_items(&items).await.unwrap();
     }

@@ -10,7 +10,7 @@ use flotilla_core::ports::Progress;
 use flotilla_core::ports::progress::{Heard, Incarnation, Scope};
 use flotilla_core::snapshot::{Snapshot, Steering};
 use flotilla_core::worker::WorkerStatus;
-use flotilla_core::{BatchId, BatchState, Clock, Result, Space, SystemClock};
+use flotilla_core::{BatchId, BatchState, Clock, Result, Space, SystemClock, WorkerId};
 use flotilla_embedded::progress::EmbeddedProgress;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -103,6 +103,14 @@ impl Progress for Board {
 
     async fn workers(&self) -> Result<Vec<WorkerStatus>> {
         self.inner.workers().await
+    }
+
+    async fn tell_to_drain(&self, worker: &WorkerId, drain: bool) -> Result<()> {
+        self.inner.tell_to_drain(worker, drain).await
+    }
+
+    async fn told_to_drain(&self, workers: &[WorkerId]) -> Result<Vec<bool>> {
+        self.inner.told_to_drain(workers).await
     }
 
     async fn incarnation(&self) -> Result<Incarnation> {
