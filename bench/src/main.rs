@@ -15,6 +15,7 @@ mod ingest;
 mod latency;
 mod listeners;
 mod mixed;
+mod pages;
 mod pause;
 mod peers;
 mod raw;
@@ -53,6 +54,8 @@ enum Benchmark {
     Archive(archive::Args),
     /// What listeners cost, and how far behind they are.
     Listeners(listeners::Args),
+    /// What the dashboard asks for, among many batches and in a long one.
+    Pages(pages::Args),
     /// Batches of one item on an idle system.
     Latency(latency::Args),
     /// Ten items while a million wait.
@@ -83,6 +86,7 @@ async fn main() -> Result<()> {
         Benchmark::Files(args) => files::run(args).await,
         Benchmark::Archive(args) => archive::run(args).await,
         Benchmark::Listeners(args) => listeners::run(args).await,
+        Benchmark::Pages(args) => pages::run(args).await,
         Benchmark::Latency(args) => latency::run(args).await,
         Benchmark::Fairness(args) => fairness::run(args).await,
         Benchmark::Pause(args) => pause::run(args).await,

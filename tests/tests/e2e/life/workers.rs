@@ -133,7 +133,7 @@ async fn workers_drain_and_work_again_as_they_are_told(engine: Engine) {
     all(true, true).await;
     backend.set(Mode::Answer);
     all(true, false).await;
-    let (code, out, _) = deployment.cli(&["workers"]).await;
+    let (code, out, _) = deployment.cli(&["workers", "--output", "table"]).await;
     assert!(code == 0 && out.contains("drained"), "{out}");
     let settled = client
         .until(&batch, "what ran to be counted", PATIENCE, |batch| {
