@@ -10,6 +10,8 @@ mod fleet;
 
 mod accessible;
 mod browser;
+mod finding;
+mod much;
 mod page;
 mod pictures;
 mod steering;

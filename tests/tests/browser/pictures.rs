@@ -18,12 +18,17 @@ const MOST_BYTES: usize = 150_000;
 const SECONDS: u32 = 20;
 
 async fn take(browser: &Browser, name: &str) {
+    save(browser, Path::new(FOLDER), name).await;
+}
+
+/// Takes a picture of what is seen now.
+pub(crate) async fn save(browser: &Browser, folder: &Path, name: &str) {
     let png = BASE64_STANDARD
         .decode(browser.picture().await)
         .expect("a picture is base64");
     assert!(png.len() <= MOST_BYTES, "{name} has {} bytes", png.len());
-    let file = Path::new(FOLDER).join(format!("{name}.png"));
-    std::fs::write(file, png).expect("a picture can be written");
+    std::fs::create_dir_all(folder).expect("a folder can be made");
+    std::fs::write(folder.join(format!("{name}.png")), png).expect("a picture can be written");
 }
 
 /// A batch of `options` beyond its job type, as NDJSON. Answers its id.
@@ -60,7 +65,6 @@ async fn pictures_of_every_view() {
     let (client, _process) = up(folder.path(), &config, &[]).await;
     let (running, ended) = populate(&client).await;
     let browser = Browser::start(&client.server).await;
-    std::fs::create_dir_all(FOLDER).expect("a folder can be made");
 
     browser.looks(1200, 800, "light").await;
     for (name, hash) in [
