@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::fs::OFlags;
@@ -23,6 +23,8 @@ pub struct Terminal {
     child: Child,
     keyboard: File,
     seen: Arc<Mutex<Seen>>,
+    /// Ends when all was read that the process wrote.
+    reader: JoinHandle<()>,
 }
 
 struct Seen {
@@ -51,7 +53,7 @@ impl Terminal {
             File::from(keyboard.try_clone().expect("a stream can be shared")),
             Arc::clone(&seen),
         );
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = screen.read(&mut bytes) {
                 let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,6 +65,7 @@ impl Terminal {
             child,
             keyboard: File::from(keyboard),
             seen,
+            reader,
         }
     }
 
@@ -126,7 +129,7 @@ impl Terminal {
             .expect("a child can be signalled until it is waited for");
     }
 
-    /// Waits for the end of the process.
+    /// Waits for the end of the process, and until all that it wrote is on the screen.
     ///
     /// # Panics
     ///
@@ -134,6 +137,7 @@ impl Terminal {
     pub async fn wait(&mut self, timeout: Duration) -> ExitStatus {
         eventually("the end of a process in a terminal", timeout, || {
             let status = self.child.try_wait().expect("a child can be looked at");
+            let status = status.filter(|_| self.reader.is_finished());
             async move { status }
         })
         .await

@@ -29,11 +29,14 @@ async fn run(client: &Client, folder: &Path, arguments: &[&str]) -> (i32, String
     (output.status.code().unwrap_or(-1), output.stdout, output.stderr)
 }
 
-/// A batch of items that take `ms` each.
+/// A batch of items that take `ms` each, four at a time wherever it runs.
 async fn naps(client: &Client, name: &str, count: usize, ms: u64) -> String {
     let items = vec![json!({"ms": ms}); count];
     client
-        .create(json!({"job_type": "sleep", "name": name}), items)
+        .create(
+            json!({"job_type": "sleep", "name": name, "concurrency": 4}),
+            items,
+        )
         .await
 }
 

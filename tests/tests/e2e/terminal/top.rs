@@ -4,21 +4,26 @@ use flotilla_tests::{Signal, eventually};
 use serde_json::Value;
 
 use super::{PATIENCE, SLOW, command, naps, run};
+use crate::engine::{Deployment, Engine, on_both_engines};
 use crate::fleet::up;
 
+on_both_engines!(a_batch_is_seen_paused_and_cancelled, watch_draws_bars);
+
 /// What is on the screen is what is so, and what is pressed is done.
-#[tokio::test]
-async fn a_batch_is_seen_paused_and_cancelled() {
+async fn a_batch_is_seen_paused_and_cancelled(engine: Engine) {
     let folder = tempfile::tempdir().unwrap();
-    let (client, _process) = up(folder.path(), SLOW, &[]).await;
-    let batch = naps(&client, "long naps", 2_000, 200).await;
-    let mut top = command(&client, &["top"]).start_in_terminal(folder.path(), 80, 24);
+    let deployment = Deployment::start(engine, "").await;
+    let client = deployment.client();
+    let options = serde_json::json!({"job_type": "sleep", "name": "long naps"});
+    let items = vec![serde_json::json!({"ms": 1_000}); 2_000];
+    let batch = client.create(options, items).await;
+    let mut top = command(client, &["top"]).start_in_terminal(folder.path(), 80, 24);
     top.until("the batch", PATIENCE, |screen| {
         screen.contains("long naps") && screen.contains("processing") && screen.contains("/2,000")
     })
     .await;
     top.until("its worker", PATIENCE, |screen| {
-        screen.contains("4/4") && screen.contains("sleep")
+        screen.contains("16/16") && screen.contains("sleep")
     })
     .await;
 
@@ -72,6 +77,7 @@ async fn a_batch_is_seen_paused_and_cancelled() {
     top.press("q");
     assert_eq!(top.wait(PATIENCE).await.code(), Some(0));
     assert!(top.is_as_before());
+    deployment.end().await;
 }
 
 #[tokio::test]
@@ -147,13 +153,13 @@ async fn without_a_terminal_it_says_what_to_use() {
 }
 
 /// Bars are for terminals: one per batch, and the verdict stays.
-#[tokio::test]
-async fn watch_draws_bars() {
+async fn watch_draws_bars(engine: Engine) {
     let folder = tempfile::tempdir().unwrap();
-    let (client, _process) = up(folder.path(), SLOW, &[]).await;
-    naps(&client, "first", 40, 50).await;
-    super::broken(&client, "second", 10).await;
-    let watch = command(&client, &["watch", "--until-idle"]);
+    let deployment = Deployment::start(engine, "").await;
+    let client = deployment.client();
+    naps(client, "first", 40, 50).await;
+    super::broken(client, "second", 10).await;
+    let watch = command(client, &["watch", "--until-idle"]);
     let mut watch = watch.start_in_terminal(folder.path(), 120, 24);
     assert_eq!(watch.wait(PATIENCE).await.code(), Some(1), "items failed");
     eventually("the verdicts", PATIENCE, || {
@@ -167,4 +173,5 @@ async fn watch_draws_bars() {
     assert!(watch.is_as_before());
     let listed: Value = client.json("/v1/batches?state=completed").await;
     assert_eq!(listed["batches"].as_array().unwrap().len(), 2);
+    deployment.end().await;
 }

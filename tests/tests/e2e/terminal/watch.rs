@@ -4,14 +4,21 @@ use flotilla_tests::Signal;
 use serde_json::{Value, json};
 
 use super::{PATIENCE, SLOW, broken, command, naps, run};
+use crate::engine::{Deployment, Engine, on_both_engines};
 use crate::fleet::up;
 
-#[tokio::test]
-async fn lines_say_what_changes_and_how_it_ends() {
+on_both_engines!(
+    lines_say_what_changes_and_how_it_ends,
+    what_goes_wrong_and_what_stands_still_is_said_at_once,
+    a_space_is_watched_until_nothing_is_active_or_somebody_ends_it
+);
+
+async fn lines_say_what_changes_and_how_it_ends(engine: Engine) {
     let folder = tempfile::tempdir().unwrap();
-    let (client, _process) = up(folder.path(), SLOW, &[]).await;
-    let fine = naps(&client, "naps", 30, 20).await;
-    let (code, out, error) = run(&client, folder.path(), &["watch", &fine]).await;
+    let deployment = Deployment::start(engine, "").await;
+    let client = deployment.client();
+    let fine = naps(client, "naps", 30, 20).await;
+    let (code, out, error) = run(client, folder.path(), &["watch", &fine]).await;
     assert_eq!((code, error.as_str()), (0, ""), "{out}");
     assert!(
         out.contains("completed · 30 of 30 (100 %)") && out.contains("30 succeeded, 0 failed"),
@@ -19,14 +26,15 @@ async fn lines_say_what_changes_and_how_it_ends() {
     );
     assert!(!out.contains('\u{1b}'), "no colours in a pipe: {out:?}");
 
-    let bad = broken(&client, "broken", 10).await;
-    let (code, out, _) = run(&client, folder.path(), &["watch", &fine, &bad]).await;
+    let bad = broken(client, "broken", 10).await;
+    let (code, out, _) = run(client, folder.path(), &["watch", &fine, &bad]).await;
     assert_eq!(code, 1, "{out}");
     assert!(
         out.contains(&format!("{bad} broken: completed · 10 of 10 (100 %) · 5 failed")),
         "{out}"
     );
     assert!(out.contains("5 × no such thing"), "{out}");
+    deployment.end().await;
 }
 
 #[tokio::test]
@@ -53,16 +61,16 @@ async fn objects_are_one_per_line() {
 }
 
 /// Errors are said while the batch runs, and so is why it stands still.
-#[tokio::test]
-async fn what_goes_wrong_and_what_stands_still_is_said_at_once() {
+async fn what_goes_wrong_and_what_stands_still_is_said_at_once(engine: Engine) {
     let folder = tempfile::tempdir().unwrap();
-    let (client, _process) = up(folder.path(), SLOW, &[]).await;
+    let deployment = Deployment::start(engine, "").await;
+    let client = deployment.client();
     let mut items = vec![json!({"fail": "no such thing", "permanent": true}); 2];
     items.extend(vec![json!({"ms": 500}); 1_000]);
     let batch = client
         .create(json!({"job_type": "sleep", "name": "mixed"}), items)
         .await;
-    let mut watch = command(&client, &["watch", &batch]).start(folder.path());
+    let mut watch = command(client, &["watch", &batch]).start(folder.path());
     watch.wait_for_log("error: 2 × no such thing", PATIENCE).await;
     client.act(&batch, "pause", None).await;
     watch.wait_for_log("paused by ann", PATIENCE).await;
@@ -70,21 +78,22 @@ async fn what_goes_wrong_and_what_stands_still_is_said_at_once() {
     client.act(&batch, "cancel", None).await;
     assert_eq!(watch.wait(PATIENCE).await.code(), Some(1), "{}", watch.log());
     assert!(watch.stdout().contains("cancelled · "), "{}", watch.log());
+    deployment.end().await;
 }
 
 /// Without an id: whatever is active, and what comes.
-#[tokio::test]
-async fn a_space_is_watched_until_nothing_is_active_or_somebody_ends_it() {
+async fn a_space_is_watched_until_nothing_is_active_or_somebody_ends_it(engine: Engine) {
     let folder = tempfile::tempdir().unwrap();
-    let (client, _process) = up(folder.path(), SLOW, &[]).await;
-    let (code, out, _) = run(&client, folder.path(), &["watch", "--until-idle"]).await;
+    let deployment = Deployment::start(engine, "").await;
+    let client = deployment.client();
+    let (code, out, _) = run(client, folder.path(), &["watch", "--until-idle"]).await;
     assert_eq!((code, out.as_str()), (0, ""), "nothing is active");
 
-    let mut watch = command(&client, &["watch"]).start(folder.path());
+    let mut watch = command(client, &["watch"]).start(folder.path());
     watch.wait_for_log("no batch is active", PATIENCE).await;
-    let first = naps(&client, "first", 100, 30).await;
+    let first = naps(client, "first", 100, 30).await;
     watch.wait_for_log(&format!("{first} first: "), PATIENCE).await;
-    let second = naps(&client, "second", 100, 30).await;
+    let second = naps(client, "second", 100, 30).await;
     for end in [&first, &second] {
         let line = format!(
             "{end} {}: completed",
@@ -95,11 +104,12 @@ async fn a_space_is_watched_until_nothing_is_active_or_somebody_ends_it() {
     watch.signal(Signal::INT);
     assert_eq!(watch.wait(PATIENCE).await.code(), Some(130));
 
-    let third = naps(&client, "third", 20, 50).await;
-    let (code, out, _) = run(&client, folder.path(), &["watch", "--until-idle"]).await;
+    let third = naps(client, "third", 20, 50).await;
+    let (code, out, _) = run(client, folder.path(), &["watch", "--until-idle"]).await;
     assert_eq!(code, 0, "{out}");
     assert!(out.contains(&format!("{third} third: completed")), "{out}");
     assert!(!out.contains(&first), "it had ended before: {out}");
+    deployment.end().await;
 }
 
 /// Whoever follows a batch while the server is restarted sees its end.
