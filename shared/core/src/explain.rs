@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::batch::{Batch, BatchState, Start};
+use crate::command::PauseReason;
 use crate::limits::{Scope, ScopeUse, Supply};
 
 /// Everything that decides when items of a batch go.
@@ -239,17 +240,12 @@ impl Facts {
         let Some(paused) = &self.batch.paused else {
             return "it is paused; POST …/resume goes on".into();
         };
-        let why = match paused.reason.as_str() {
-            "requested" => format!("{} paused it", paused.by),
-            "canary" => "its first items are done, and somebody is to look at them".to_owned(),
-            "failure_threshold" => "too many of its items failed".to_owned(),
-            other => other.to_owned(),
+        let why = match paused.reason {
+            PauseReason::Requested => format!("paused by {}", paused.by),
+            PauseReason::Canary => "its first items are done, and somebody is to look at them".to_owned(),
+            PauseReason::FailureThreshold => "too many of its items failed".to_owned(),
         };
-        format!(
-            "{why} ({}, {}); POST …/resume goes on",
-            paused.reason.as_str(),
-            paused.at
-        )
+        format!("{why}, since {}; POST …/resume goes on", paused.at)
     }
 
     /// What stands between the items that are ready and the fleet.
@@ -293,7 +289,8 @@ impl Facts {
     /// Nothing limits the batch itself: it is a matter of the fleet.
     fn fleet(&self, ready: u32, reasons: &mut Reasons) {
         let Some(fleet) = self.fleet else {
-            return reasons.add(Code::Ready, ready, "they are dispatched as the fleet has room");
+            let detail = "they are dispatched as workers have room; the live view does not answer, so nobody knows which there are";
+            return reasons.add(Code::Ready, ready, detail);
         };
         if fleet.workers == 0 {
             // Said of the queued ones, too.
@@ -320,9 +317,16 @@ impl Facts {
 
     fn no_worker(&self) -> String {
         format!(
-            "no worker of the pool {} is there; start one: flotilla worker --pool {}",
+            "no worker of the pool {} is there; start one: flotilla worker --pools {}",
             self.batch.spec.pool, self.batch.spec.pool
         )
+    }
+
+    fn on_their_way(&self) -> &'static str {
+        match self.fleet {
+            Some(_) => "they are on their way to a worker, or wait there until it has room",
+            None => "they are on their way to a worker, or run: the live view does not answer",
+        }
     }
 
     /// Items that go when it is time.
@@ -344,11 +348,7 @@ impl Facts {
         let unserved = self.fleet.is_some_and(|fleet| fleet.workers == 0);
         if counts.queued > 0 {
             if !unserved {
-                reasons.add(
-                    Code::Queued,
-                    counts.queued,
-                    "they are on their way to a worker, or run",
-                );
+                reasons.add(Code::Queued, counts.queued, self.on_their_way());
             } else if !reasons.0.iter().any(|reason| reason.code == Code::NoWorker) {
                 reasons.add(Code::NoWorker, counts.queued, self.no_worker());
             }

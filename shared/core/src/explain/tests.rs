@@ -137,14 +137,14 @@ fn held() -> Vec<Case> {
             paused(PauseReason::Requested),
             40,
             None,
-            "flotilla paused it",
+            "paused by flotilla, since 1970",
         ),
         (
             C::Paused,
             paused(PauseReason::Canary),
             40,
             None,
-            "look at them (canary",
+            "look at them, since",
         ),
         (C::Paused, crossed, 40, None, "too many"),
         (C::Cancelling, in_state(S::Cancelling), 50, None, "was cancelled"),
@@ -198,7 +198,7 @@ fn under_way() -> Vec<Case> {
         (f.batch.counts.retrying, f.batch.counts.succeeded) = (5, 45);
     });
     let waiting = with(|f| (f.batch.counts.waiting, f.batch.counts.succeeded) = (7, 43));
-    let blind = with(|f| f.fleet = None);
+    let blind = || with(|f| f.fleet = None);
     let running = with(|f| f.batch.counts.mark_processing(4));
     let of_others = "90 items of other batches and 10 of this one are in flight for 100 slots";
     vec![
@@ -209,8 +209,9 @@ fn under_way() -> Vec<Case> {
         (C::Backoff, resting, 3, Some(at(9)), "rest until"),
         (C::WaitingForCallbacks, waiting, 7, None, "call back"),
         (C::Ready, facts(), 40, None, "about to be"),
-        (C::Ready, blind, 40, None, "has room"),
-        (C::Queued, facts(), 10, None, "on their way"),
+        (C::Ready, blind(), 40, None, "nobody knows"),
+        (C::Queued, facts(), 10, None, "wait there"),
+        (C::Queued, blind(), 10, None, "or run"),
         (C::Running, running, 4, None, "run them"),
     ]
 }
