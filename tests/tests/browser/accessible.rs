@@ -42,7 +42,7 @@ async fn places(client: &Client) -> Vec<String> {
     .into()
 }
 
-async fn violations(browser: &Browser) -> Value {
+pub(crate) async fn violations(browser: &Browser) -> Value {
     browser.script(AXE, json!([])).await.expect("axe is loaded");
     browser.script_async(RUN).await.expect("axe runs")
 }

@@ -159,13 +159,27 @@ impl Browser {
 
     /// What the window shows, as a PNG in base64.
     pub(crate) async fn picture(&self) -> String {
-        let picture = self
-            .session
-            .chromium(
-                "Page.captureScreenshot",
-                json!({"format": "png", "optimizeForSpeed": false}),
-            )
-            .await;
+        self.capture(json!({})).await
+    }
+
+    /// The same of a part of the page, however far down that goes: from the top of one element to the bottom of another.
+    pub(crate) async fn picture_of(&self, first: &str, last: &str) -> String {
+        let script = "const [first, last] = [...arguments].map((css) => document.querySelector(css).getBoundingClientRect());
+            const margin = 14;
+            return { x: first.x - margin, y: first.y + scrollY - margin, width: first.width + 2 * margin,
+              height: last.bottom - first.y + 2 * margin, scale: 1 };";
+        let clip = self
+            .script(script, json!([first, last]))
+            .await
+            .expect("both are there");
+        self.capture(json!({"clip": clip, "captureBeyondViewport": true}))
+            .await
+    }
+
+    async fn capture(&self, mut parameters: Value) -> String {
+        parameters["format"] = "png".into();
+        parameters["optimizeForSpeed"] = false.into();
+        let picture = self.session.chromium("Page.captureScreenshot", parameters).await;
         picture["data"].as_str().expect("a picture").to_owned()
     }
 

@@ -12,6 +12,8 @@ mod accessible;
 mod browser;
 mod page;
 mod pictures;
+mod reasons;
+mod stage;
 mod steering;
 mod system;
 mod uploading;
