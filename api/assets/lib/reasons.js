@@ -22,7 +22,7 @@ const REASONS = {
     to: WORKERS,
   },
   not_started: { headline: "Not started yet", icon: "waiting", next: "It starts", act: "run" },
-  canary: { headline: "Only the first items run", icon: "search", help: "Look at what became of them, then resume it.", to: itemsOf("", "First items") },
+  canary: { headline: "Waiting for a first look", icon: "search", help: "Then resume it.", to: itemsOf("", "First items") },
   concurrency_limit: { headline: "At its own limit", icon: "limit", help: "The next one goes when one ends. The limit can be raised now.", limit: "concurrency" },
   rate_limit: { headline: "At its own rate", icon: "limit", next: "The next one goes", help: "The rate can be raised now.", limit: "rate" },
   space_limit: {
@@ -49,7 +49,7 @@ const REASONS = {
     help: "Flotilla can't hurry them; an item shows until when it waits.",
     to: itemsOf("waiting", "Waiting items"),
   },
-  ready: { headline: "About to be sent", icon: "pending", help: "That takes a moment. Where it lasts, an engine may be away: the log of the API says so.", to: WORKERS },
+  ready: { headline: "About to be sent", icon: "pending", help: "A matter of moments: where it lasts, an engine may be away, and the log of the API says so.", to: WORKERS },
   queued: { headline: "On the way to a worker", icon: "queued", to: itemsOf("queued", "Queued items") },
   running: { headline: "Running", icon: "processing", to: WORKERS },
 };

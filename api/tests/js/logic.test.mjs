@@ -86,6 +86,8 @@ test("what can be done follows from the state", () => {
   assert.deepEqual(actionsOf(batch("processing", { failed: 1 })), ["pause", "retry", "cancel"]);
   assert.deepEqual(actionsOf(batch("completed", { failed: 1 }, { expired: ["inputs"] })), []);
   assert.deepEqual(actionsOf(batch("pending", {}, { start: "manual" })), ["run", "pause", "cancel"]);
+  assert.deepEqual(actionsOf(batch("open", {}, { job_type: "echo" })), ["seal", "cancel"]);
+  assert.deepEqual(actionsOf(batch("open", {}, { job_type: "" })), ["cancel"]);
   assert.equal(attention(batch("paused", {}, { paused: { reason: "canary" } })), "needs a decision");
   assert.equal(attention(batch("processing", { succeeded: 90, failed: 10, processing: 1 })), "failing");
   assert.equal(attention(batch("processing", { succeeded: 90, processing: 1 })), null);

@@ -289,7 +289,7 @@ impl Facts {
     /// Nothing limits the batch itself: it is a matter of the fleet.
     fn fleet(&self, ready: u32, reasons: &mut Reasons) {
         let Some(fleet) = self.fleet else {
-            let detail = "they are dispatched as workers have room; the live view does not answer, so nobody knows which there are";
+            let detail = "they go as workers have room; which workers there are is not known: the live view does not answer";
             return reasons.add(Code::Ready, ready, detail);
         };
         if fleet.workers == 0 {
@@ -302,13 +302,13 @@ impl Facts {
         }
         if self.others_in_flight > 0 {
             let detail = format!(
-                "{} items of other batches and {own} of this one are in flight for {} slots; spaces and batches take turns",
+                "{} items of other batches and {own} of this one are in flight, and the workers run {} at once; spaces and batches take turns",
                 self.others_in_flight, fleet.slots
             );
             reasons.add(Code::TenantShare, ready, detail);
         } else {
             let detail = format!(
-                "{own} of its items are in flight for {} slots; more workers would help",
+                "{own} of its items are in flight, and the workers run {} at once; more workers would help",
                 fleet.slots
             );
             reasons.add(Code::FleetBusy, ready, detail);

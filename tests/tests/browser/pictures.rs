@@ -15,7 +15,7 @@ use crate::system::{JOB_TYPES, crawls};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/images");
 /// More is too much for a page that shows several of them.
-const MOST_BYTES: usize = 150_000;
+const MOST_BYTES: usize = 75_000;
 /// Of a picture of one reason: a page of the manual shows all of them.
 const MOST_BYTES_OF_A_REASON: usize = 30_000;
 /// So many samples make a chart that says something.
@@ -111,7 +111,7 @@ async fn pictures_of_every_reason() {
     let mut stage = Stage::set().await;
     let browser = Browser::start(&stage.client().server).await;
     std::fs::create_dir_all(Path::new(FOLDER).join("reasons")).expect("a folder can be made");
-    browser.looks(760, 700, "light").await;
+    browser.looks(700, 1000, "light").await;
     for code in Stage::order() {
         let place = stage.bring_about(code).await;
         browser.open(&place.hash()).await;

@@ -28,7 +28,7 @@ fn headline(code: Code) -> &'static str {
         Code::Paused => "Paused",
         Code::Cancelling => "Being stopped",
         Code::NotStarted => "Not started yet",
-        Code::Canary => "Only the first items run",
+        Code::Canary => "Waiting for a first look",
         Code::ConcurrencyLimit => "At its own limit",
         Code::RateLimit => "At its own rate",
         Code::SpaceLimit => "At the limit of its space",
@@ -55,7 +55,7 @@ fn sentences(code: Code) -> [&'static str; 2] {
         Code::Paused => ["paused by ann, since", "until it is resumed"],
         Code::Cancelling => ["what is left of it is being stopped", "within the grace time"],
         Code::NotStarted => ["it starts at", "It starts in 12 h"],
-        Code::Canary => ["until somebody has looked at them", "then resume it"],
+        Code::Canary => ["until somebody has looked at them", "Then resume it"],
         Code::ConcurrencyLimit => ["3 of at most 3 items are in flight", "can be raised now"],
         Code::RateLimit => [
             "at most 0.01 items are dispatched per second",
@@ -70,7 +70,10 @@ fn sentences(code: Code) -> [&'static str; 2] {
             "as those end",
         ],
         Code::TenantShare => ["spaces and batches take turns", "more workers would help"],
-        Code::FleetBusy => ["for 2 slots; more workers would help", "go as others end"],
+        Code::FleetBusy => [
+            "the workers run 2 at once; more workers would help",
+            "go as others end",
+        ],
         Code::NoWorker => [
             "no worker of the pool gpu is there",
             "flotilla worker --pools gpu",

@@ -55,12 +55,17 @@ concurrency = 2
 const SENT: usize = 5_000;
 
 /// Where a batch is found.
+#[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) space: &'static str,
     pub(crate) id: String,
 }
 
 impl Place {
+    fn of(space: &'static str, id: String) -> Self {
+        Self { space, id }
+    }
+
     /// Its page.
     pub(crate) fn hash(&self) -> String {
         format!("#/batches/{}?space={}", self.id, self.space)
@@ -75,7 +80,7 @@ pub(crate) struct Stage {
     freezing: Flotilla,
     _small: Flotilla,
     /// It fills the pool `small`.
-    large: String,
+    large: Place,
     /// The connection of an upload, which ends with it.
     upload: Option<TcpStream>,
 }
@@ -98,8 +103,8 @@ impl Stage {
         let worker = |pool| ["worker", "--pools", pool, "--concurrency", "2"];
         let small = system.hire(&worker("small"), "small").await;
         let freezing = system.hire(&worker("frozen"), "frozen").await;
-        let large = json!({"job_type": "print", "name": "Letters to all customers"});
-        let large = system.client().create(large, endless(200)).await;
+        let options = json!({"job_type": "print", "name": "Letters to all customers"});
+        let large = Place::of("default", system.client().create(options, endless(200)).await);
         let stage = Self {
             system,
             live_view,
@@ -130,13 +135,26 @@ impl Stage {
         codes
     }
 
-    /// Makes a batch for which `code` holds, or will in a moment, and then for good.
+    /// Makes a batch for which `code` holds, or will in a moment, and then for good. What can run of it runs.
     pub(crate) async fn bring_about(&mut self, code: Code) -> Place {
-        let id = match code {
+        let place = self.place_of(code).await;
+        let running = match code {
+            Code::RateLimit => 1,
+            Code::Canary | Code::SpaceLimit | Code::JobTypeLimit | Code::Queued => 2,
+            Code::ConcurrencyLimit => 3,
+            Code::Running => 4,
+            _ => 0,
+        };
+        self.until_it_runs(&place, running).await;
+        place
+    }
+
+    async fn place_of(&mut self, code: Code) -> Place {
+        match code {
             Code::Uploading => self.upload().await,
             Code::NotSealed => {
-                self.crawl("Orders of today", json!({"start": "open"}), short(3))
-                    .await
+                let options = json!({"start": "open"});
+                self.crawl("Orders of today", options, short(3)).await
             }
             Code::Paused => self.paused().await,
             Code::Cancelling => self.cancelling().await,
@@ -145,81 +163,79 @@ impl Stage {
                 self.crawl("Report of the month", options, short(12)).await
             }
             Code::Canary => self.crawl("New parser", json!({"canary": 2}), endless(50)).await,
-            Code::ConcurrencyLimit => self.crawl("Gently", json!({"concurrency": 3}), endless(40)).await,
+            Code::ConcurrencyLimit => {
+                let options = json!({"concurrency": 3});
+                self.crawl("Sitemaps, gently", options, endless(40)).await
+            }
             Code::RateLimit => {
-                self.crawl("Partner feeds", json!({"rate_per_s": 0.01}), endless(20))
+                let options = json!({"rate_per_s": 0.01});
+                self.crawl("Partner feeds", options, endless(20)).await
+            }
+            Code::SpaceLimit => self.create("trial", "crawl", "Trial run", endless(25)).await,
+            Code::JobTypeLimit => {
+                self.create("default", "geocode", "New addresses", endless(30))
                     .await
             }
-            Code::SpaceLimit => return self.create("trial", "crawl", "Trial run", endless(25)).await,
-            Code::JobTypeLimit => {
-                return self
-                    .create("default", "geocode", "New addresses", endless(30))
-                    .await;
-            }
-            Code::TenantShare => return self.create("team-b", "print", "Three invoices", endless(3)).await,
+            Code::TenantShare => self.create("team-b", "print", "Three invoices", endless(3)).await,
             Code::FleetBusy => self.large.clone(),
-            Code::NoWorker => return self.create("default", "render", "Product films", short(8)).await,
+            Code::NoWorker => self.create("default", "render", "Product films", short(8)).await,
             Code::Backoff => self.crawl("Unreachable hosts", json!({}), resting(8)).await,
             Code::WaitingForCallbacks => self.crawl("Approvals", json!({}), waiting(6)).await,
             Code::Ready => {
                 self.live_view.set(Fault::HalfOpen);
                 self.large.clone()
             }
-            Code::Queued => {
-                return self
-                    .create("default", "convert", "Convert one by one", endless(9))
-                    .await;
-            }
+            Code::Queued => self.create("default", "convert", "One by one", endless(9)).await,
             Code::Running => self.crawl("Nightly crawl", json!({}), endless(4)).await,
-        };
-        Place { space: "default", id }
+        }
     }
 
-    async fn crawl(&self, name: &str, options: Value, items: Vec<Value>) -> String {
+    async fn crawl(&self, name: &str, options: Value, items: Vec<Value>) -> Place {
         let mut options = options;
         options["job_type"] = "crawl".into();
         options["name"] = name.into();
-        self.client().create(options, items).await
+        Place::of("default", self.client().create(options, items).await)
     }
 
     async fn create(&self, space: &'static str, job_type: &str, name: &str, items: Vec<Value>) -> Place {
         let options = json!({"space": space, "job_type": job_type, "name": name});
-        let id = self.client().create(options, items).await;
-        Place { space, id }
+        Place::of(space, self.client().create(options, items).await)
     }
 
     /// In half a day, by the clock of the server.
     async fn later(&self) -> Value {
-        let now = self.client().batch(&self.large).await["created_at"].take();
+        let now = self.client().batch(&self.large.id).await["created_at"].take();
         let now: jiff::Timestamp = now.as_str().and_then(|at| at.parse().ok()).expect("a time");
         (now + jiff::SignedDuration::from_hours(12)).to_string().into()
     }
 
-    async fn paused(&self) -> String {
-        let id = self
-            .crawl("Broken links of March", json!({"start": "manual"}), short(12))
-            .await;
-        self.client().act(&id, "pause", None).await;
-        id
+    async fn paused(&self) -> Place {
+        let options = json!({"start": "manual"});
+        let place = self.crawl("Broken links of March", options, short(12)).await;
+        self.client().act(&place.id, "pause", None).await;
+        place
     }
 
     /// Items of a worker that hangs can't be stopped.
-    async fn cancelling(&self) -> String {
-        let options = json!({"job_type": "scan", "name": "Wrong folder"});
-        let id = self.client().create(options, endless(2)).await;
-        self.until_it_runs(&id, 2).await;
+    async fn cancelling(&self) -> Place {
+        let place = self.create("default", "scan", "Wrong folder", endless(2)).await;
+        self.until_it_runs(&place, 2).await;
         self.freezing.signal(Signal::STOP);
-        self.client().act(&id, "cancel", None).await;
-        id
+        self.client().act(&place.id, "cancel", None).await;
+        place
     }
 
-    async fn until_it_runs(&self, id: &str, items: u64) {
-        let runs = |batch: &Value| batch["counts"]["processing"] == items;
-        self.client().until(id, "items to run", STARTUP, runs).await;
+    async fn until_it_runs(&self, place: &Place, items: u64) {
+        let path = format!("/v1/batches/{}?space={}", place.id, place.space);
+        eventually("items to run", STARTUP, || async {
+            let batch = self.client().json(&path).await;
+            (batch["counts"]["processing"].as_u64()? >= items).then_some(())
+        })
+        .await;
     }
 
     /// Begins a request and does not end it. No list has such a batch: whoever asks knows its id from the log.
-    async fn upload(&mut self) -> String {
+    async fn upload(&mut self) -> Place {
         let address = self.client().server.trim_start_matches("http://").to_owned();
         let mut stream = TcpStream::connect(&address).await.expect("the API listens");
         let head = format!(
@@ -231,11 +247,12 @@ impl Stage {
         stream.write_all(items.as_bytes()).await.expect("the API reads");
         self.upload = Some(stream);
         let unended = "SELECT id::text FROM batches WHERE state = 'open' AND NOT stays_open";
-        eventually("the upload to begin", STARTUP, || async {
+        let id = eventually("the upload to begin", STARTUP, || async {
             let rows = self.system.sandbox.sql(unended, &[]).await;
             rows.first().map(|row| row.get::<_, String>(0))
         })
-        .await
+        .await;
+        Place::of("default", id)
     }
 }
 

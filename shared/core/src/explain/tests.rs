@@ -200,7 +200,8 @@ fn under_way() -> Vec<Case> {
     let waiting = with(|f| (f.batch.counts.waiting, f.batch.counts.succeeded) = (7, 43));
     let blind = || with(|f| f.fleet = None);
     let running = with(|f| f.batch.counts.mark_processing(4));
-    let of_others = "90 items of other batches and 10 of this one are in flight for 100 slots";
+    let of_others =
+        "90 items of other batches and 10 of this one are in flight, and the workers run 100 at once";
     vec![
         (C::TenantShare, shared, 40, None, of_others),
         (C::FleetBusy, busy, 40, None, "more workers"),
@@ -209,7 +210,7 @@ fn under_way() -> Vec<Case> {
         (C::Backoff, resting, 3, Some(at(9)), "rest until"),
         (C::WaitingForCallbacks, waiting, 7, None, "call back"),
         (C::Ready, facts(), 40, None, "about to be"),
-        (C::Ready, blind(), 40, None, "nobody knows"),
+        (C::Ready, blind(), 40, None, "is not known"),
         (C::Queued, facts(), 10, None, "wait there"),
         (C::Queued, blind(), 10, None, "or run"),
         (C::Running, running, 4, None, "run them"),
