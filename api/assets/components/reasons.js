@@ -23,11 +23,12 @@ export function Reasons({ api, batch, reload }) {
 
 function Reason({ api, batch, reason, reload }) {
   const words = wordsOf(reason.code);
-  return html`<li class=${isCalm(reason.code) ? "calm" : "holds"} data-reason=${reason.code}>
+  const calm = isCalm(reason.code);
+  return html`<li class=${calm ? "calm" : "holds"} data-reason=${reason.code}>
     <${Icon} name=${words.icon} />
-    <div><p><b>${words.headline}</b> <span class="num">${plural(reason.count, "item")}</span></p>
+    <div><p><b>${words.headline}</b> · <span class="num">${plural(reason.count, "item")}</span></p>
       <p><span class="why">${sentence(reason.detail)}.</span> ${words.help} ${reason.until && html`<${Next} words=${words.next} at=${reason.until} />`}</p></div>
-    <${Remedy} api=${api} batch=${batch} words=${words} reload=${reload} />
+    <${Remedy} api=${api} batch=${batch} words=${words} calm=${calm} reload=${reload} />
   </li>`;
 }
 
@@ -38,7 +39,7 @@ function Next({ words, at }) {
   return html`${words || "It goes on"} <time class="num" datetime=${at} title=${absolute(at)}>${ago(at, now)}</time>.`;
 }
 
-function Remedy({ api, batch, words, reload }) {
+function Remedy({ api, batch, words, calm, reload }) {
   const [busy, setBusy] = useState(false);
   const click = async () => {
     setBusy(true);
@@ -47,7 +48,7 @@ function Remedy({ api, batch, words, reload }) {
   };
   if (words.act) return html`<button class="primary" disabled=${busy} onClick=${click}>${NAMES[words.act]}</button>`;
   if (words.limit) return html`<button onClick=${() => document.getElementById(words.limit).focus()}>Change the limit</button>`;
-  if (words.to) return html`<a class="button" href=${link(words.to.path(batch), words.to.query)}>${words.to.name}</a>`;
+  if (words.to) return html`<a class=${calm ? "button quiet" : "button"} href=${link(words.to.path(batch), words.to.query)}>${words.to.name}</a>`;
   return null;
 }
 

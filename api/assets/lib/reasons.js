@@ -18,10 +18,10 @@ const REASONS = {
   cancelling: {
     headline: "Being stopped",
     icon: "cancelled",
-    help: "What workers do not stop within the grace time is cancelled without them.",
+    help: "What workers have not stopped when the grace time is over is cancelled without them.",
     to: WORKERS,
   },
-  not_started: { headline: "Not started yet", icon: "waiting", next: "It starts", act: "run" },
+  not_started: { headline: "Not started yet", icon: "waiting", next: "That is", act: "run" },
   canary: { headline: "Waiting for a first look", icon: "search", help: "Then resume it.", to: itemsOf("", "First items") },
   concurrency_limit: { headline: "At its own limit", icon: "limit", help: "The next one goes when one ends. The limit can be raised now.", limit: "concurrency" },
   rate_limit: { headline: "At its own rate", icon: "limit", next: "The next one goes", help: "The rate can be raised now.", limit: "rate" },

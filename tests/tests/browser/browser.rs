@@ -165,9 +165,9 @@ impl Browser {
     /// The same of a part of the window: from the top of one element to the bottom of another.
     pub(crate) async fn picture_of(&self, first: &str, last: &str) -> String {
         let script = "const [first, last] = [...arguments].map((css) => document.querySelector(css).getBoundingClientRect());
-            const margin = 10;
-            return { x: first.x - margin, y: first.y - margin, width: first.width + 2 * margin,
-              height: last.bottom - first.y + 2 * margin, scale: 1 };";
+            const margin = 10; // Less above, where other things are near.
+            return { x: first.x - margin, y: first.y - 4, width: first.width + 2 * margin,
+              height: last.bottom - first.y + 4 + margin, scale: 1 };";
         let clip = self
             .script(script, json!([first, last]))
             .await

@@ -111,7 +111,7 @@ async fn pictures_of_every_reason() {
     let mut stage = Stage::set().await;
     let browser = Browser::start(&stage.client().server).await;
     std::fs::create_dir_all(Path::new(FOLDER).join("reasons")).expect("a folder can be made");
-    browser.looks(700, 1000, "light").await;
+    browser.looks(760, 1000, "light").await;
     for code in Stage::order() {
         let place = stage.bring_about(code).await;
         browser.open(&place.hash()).await;
