@@ -48,7 +48,7 @@ function Remedy({ api, batch, words, calm, reload }) {
   };
   if (words.act) return html`<button class="primary" disabled=${busy} onClick=${click}>${NAMES[words.act]}</button>`;
   if (words.limit) return html`<button onClick=${() => document.getElementById(words.limit).focus()}>Change the limit</button>`;
-  if (words.to) return html`<a class=${calm ? "button quiet" : "button"} href=${link(words.to.path(batch), words.to.query)}>${words.to.name}</a>`;
+  if (words.to) return html`<a class=${calm ? null : "button"} href=${link(words.to.path(batch), words.to.query)}>${words.to.name}</a>`;
   return null;
 }
 

@@ -53,7 +53,10 @@ fn sentences(code: Code) -> [&'static str; 2] {
         ],
         Code::NotSealed => ["it takes more items, and starts when it is sealed.", "Seal it"],
         Code::Paused => ["paused by ann, since", "until it is resumed"],
-        Code::Cancelling => ["what is left of it is being stopped", "when the grace time is over"],
+        Code::Cancelling => [
+            "what is left of it is being stopped",
+            "when the grace time is over",
+        ],
         Code::NotStarted => ["it starts at", "That is in 12 h"],
         Code::Canary => ["until somebody has looked at them", "Then resume it"],
         Code::ConcurrencyLimit => ["3 of at most 3 items are in flight", "can be raised now"],
