@@ -8,6 +8,9 @@ use crate::batch::{Batch, BatchState, Start};
 use crate::command::PauseReason;
 use crate::limits::{Scope, ScopeUse, Supply};
 
+/// Other batches that have less than this part of what is in flight slow nobody down.
+const NOTICED: u32 = 10;
+
 /// Everything that decides when items of a batch go.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
@@ -72,7 +75,7 @@ pub enum Code {
     JobTypeLimit,
     /// Items of other batches fill the fleet: its own get their share of turns.
     TenantShare,
-    /// Its own items fill the fleet.
+    /// Its own items fill the fleet, or nearly so.
     FleetBusy,
     /// No worker of its pool is there.
     NoWorker,
@@ -297,10 +300,11 @@ impl Facts {
             return reasons.add(Code::NoWorker, ready + self.batch.counts.queued, self.no_worker());
         }
         let own = self.supply.in_flight;
-        if self.others_in_flight.saturating_add(own) < fleet.slots {
+        let all = self.others_in_flight.saturating_add(own);
+        if all < fleet.slots {
             return reasons.add(Code::Ready, ready, "they are about to be dispatched");
         }
-        if self.others_in_flight > 0 {
+        if self.others_in_flight > all / NOTICED {
             let detail = format!(
                 "{} items of other batches and {own} of this one are in flight, and the workers run {} at once; spaces and batches take turns",
                 self.others_in_flight, fleet.slots

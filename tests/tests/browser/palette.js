@@ -10,14 +10,27 @@ async function pixelsOf(base64) {
 }
 
 const rgb = (colour) => [colour & 255, (colour >> 8) & 255, (colour >> 16) & 255];
+const PALETTE = 256;
+/** Colours that are closer to each other look the same. */
+const CLOSE = 48;
 const distance = (one, other) => one.reduce((sum, part, place) => sum + (part - other[place]) ** 2, 0);
 
-/** The most frequent colours, and rows of what is nearest to each pixel among them. */
+/** The most frequent colours that can be told apart: those of small signs have to be among them. */
+function paletteOf(seen) {
+  const palette = [];
+  for (const [colour] of [...seen].sort(([, one], [, other]) => other - one)) {
+    const parts = rgb(colour);
+    if (palette.length < PALETTE && palette.every((known) => distance(known, parts) > CLOSE)) palette.push(parts);
+  }
+  return palette;
+}
+
+/** A palette, and rows of what is nearest to each pixel in it. */
 function indexed({ data, width, height }) {
   const pixels = new Uint32Array(data.buffer);
   const seen = new Map();
   for (const colour of pixels) seen.set(colour, (seen.get(colour) || 0) + 1);
-  const palette = [...seen.keys()].sort((one, other) => seen.get(other) - seen.get(one)).slice(0, 256).map(rgb);
+  const palette = paletteOf(seen);
   const nearest = new Map();
   for (const colour of seen.keys()) {
     const distances = palette.map((known) => distance(known, rgb(colour)));

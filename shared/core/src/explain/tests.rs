@@ -193,6 +193,10 @@ fn under_way() -> Vec<Case> {
         f.fleet = Some(Fleet { workers: 1, slots: 8 });
     });
     let shared = with(|f| f.others_in_flight = 90);
+    let hardly_shared = with(|f| {
+        f.fleet = Some(Fleet { workers: 1, slots: 8 });
+        (f.supply.in_flight, f.others_in_flight) = (58, 2);
+    });
     let resting = with(|f| {
         (f.supply.next_due, f.supply.due) = (Some(at(9)), 2);
         (f.batch.counts.retrying, f.batch.counts.succeeded) = (5, 45);
@@ -205,6 +209,7 @@ fn under_way() -> Vec<Case> {
     vec![
         (C::TenantShare, shared, 40, None, of_others),
         (C::FleetBusy, busy, 40, None, "more workers"),
+        (C::FleetBusy, hardly_shared, 40, None, "58 of its items"),
         (C::NoWorker, nobody(), 50, None, "pool default"),
         (C::NoWorker, all_queued, 10, None, "pool default"),
         (C::Backoff, resting, 3, Some(at(9)), "rest until"),
