@@ -14,6 +14,8 @@ const WORDS = {
   retry: ["Retry failed", "Runs again"],
   cancel: ["Cancel", "Cancelled"],
 };
+/** What the buttons say. */
+export const NAMES = Object.fromEntries(Object.entries(WORDS).map(([action, [name]]) => [action, name]));
 const ICONS = { seal: "succeeded", run: "processing", pause: "paused", resume: "processing", retry: "retrying", cancel: "cancelled" };
 
 const unfinished = ({ counts }) => counts.total - counts.succeeded - counts.failed - counts.cancelled;

@@ -18,6 +18,7 @@ const PATHS = {
   pending: "M8 3a5 5 0 1 0 0 10a5 5 0 0 0 0-10",
   paused: "M5.5 4v8M10.5 4v8",
   open: "M8 3v7M5 7l3 3 3-3M3 13h10",
+  limit: "M2.5 12a6 6 0 1 1 11 0M8 9.5 11 6",
   warn: "M8 2.5 14 13H2zM8 6.5v3M8 11.2h.01",
   download: "M8 2.5v7M5 7l3 3 3-3M3 13h10",
   trash: "M3 4.5h10M6 4.5v-2h4v2M4.5 4.5l.5 9h6l.5-9",

@@ -70,11 +70,12 @@ function roughly(ms) {
 
 export const absolute = (time) => DATE.format(new Date(time));
 export const shortId = (id) => `…${id.slice(-6)}`;
-export const title = (batch) => batch.name || `${batch.job_type} ${shortId(batch.id)}`;
+/** What is still being uploaded has no job type yet. */
+export const title = (batch) => batch.name || `${batch.job_type || "Upload"} ${shortId(batch.id)}`;
 
 /** A sentence of the API without what only programs do, and with times as people write them. */
 export const sentence = (detail) =>
-  detail.replace(/;? (?:POST|PATCH) [^;]*/g, "").replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, (time) => absolute(time));
+  detail.replace(/[;:]? (?:POST|PATCH) [^;]*/g, "").replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, (time) => absolute(time));
 
 /** JSON for people, and how long it is. */
 export function pretty(value) {

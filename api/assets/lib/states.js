@@ -17,9 +17,10 @@ export const isMoving = (batch) => ["processing", "cancelling"].includes(batch.s
 
 /** What can be done with a batch now. */
 export function actionsOf(batch) {
-  const { state, counts, start } = batch;
+  const { state, counts, start, job_type: type } = batch;
   const actions = [];
-  if (state === "open") actions.push("seal");
+  // An upload, which has no type before its end, is not for others to end.
+  if (state === "open" && type !== "") actions.push("seal");
   if (state === "pending" && start !== "auto") actions.push("run");
   if (["pending", "processing"].includes(state)) actions.push("pause");
   if (state === "paused") actions.push("resume");

@@ -1,6 +1,6 @@
 // One batch: where it stands, why, and everything that can be done with it.
 import { html, useEffect, useMemo, useRef, useState } from "../lib/html.js";
-import { count, duration, eta, percent, plural, rate, sentence, shortId, title } from "../lib/format.js";
+import { count, duration, eta, percent, plural, rate, shortId, title } from "../lib/format.js";
 import { Series } from "../lib/activity.js";
 import { useLive, useResource } from "../lib/hooks.js";
 import { go, link } from "../lib/router.js";
@@ -9,6 +9,7 @@ import { Actions, remove } from "../components/actions.js";
 import { Card, Loaded, Time } from "../components/basics.js";
 import { Chart } from "../components/chart.js";
 import { Icon } from "../components/icons.js";
+import { Reasons } from "../components/reasons.js";
 import { Bar, Legend, State } from "../components/state.js";
 import { Details } from "./batch/details.js";
 import { Errors } from "./batch/errors.js";
@@ -40,7 +41,7 @@ export function BatchPage({ api, route }) {
     const batch = { ...loaded, ...heard };
     const reload = resource.reload;
     return html`<${Head} api=${api} batch=${batch} reload=${reload} />
-      <${Standing} key=${`standing ${id}`} api=${api} batch=${batch} />
+      <${Standing} key=${`standing ${id}`} api=${api} batch=${batch} reload=${reload} />
       <div class="two">
         <${Rate} key=${`rate ${id}`} batch=${batch} />
         ${hasEnded(batch) ? html`<${Result} api=${api} batch=${batch} />` : html`<${Limits} key=${`limits ${id}`} api=${api} batch=${batch} reload=${reload} />`}
@@ -63,7 +64,7 @@ function Head({ api, batch, reload }) {
   const removed = async () => (await remove(api, batch)) && go(["batches"]);
   return html`<p class="crumbs"><a href=${link(["batches"])}>Batches</a> / <span title=${batch.id}>${shortId(batch.id)}</span></p>
     <div class="head">
-      <div><h1>${title(batch)}</h1><p class="sub"><${State} name=${batch.state} /><a href=${link(["job-types"])}>${batch.job_type}</a>
+      <div><h1>${title(batch)}</h1><p class="sub"><${State} name=${batch.state} />${batch.job_type && html`<a href=${link(["job-types"])}>${batch.job_type}</a>`}
         <span>created <${Time} at=${batch.created_at} /></span>${batch.completed_at && html`<span>ended <${Time} at=${batch.completed_at} /></span>`}</p></div>
       <${Actions} api=${api} batch=${batch} done=${reload}>
         <${Downloads} api=${api} batch=${batch} />
@@ -88,7 +89,7 @@ function Downloads({ api, batch }) {
   </details>`;
 }
 
-function Standing({ api, batch }) {
+function Standing({ api, batch, reload }) {
   const counts = batch.counts;
   const ended = counts.succeeded + counts.failed + counts.cancelled;
   const href = (state) => (LISTED_ITEM_STATES.includes(state) && counts[state] ? link(["batches", batch.id, "items"], { state }) : null);
@@ -98,20 +99,8 @@ function Standing({ api, batch }) {
       ${isMoving(batch) && html`<span class="num">${rate(batch.rate_per_s)}</span>`}
       ${isMoving(batch) && batch.eta && html`<span class="num">${eta(batch.eta)} left</span>`}</p>
     <${Bar} counts=${counts} large=${true} /><${Legend} counts=${counts} href=${href} />
-    ${!hasEnded(batch) && html`<${Why} api=${api} batch=${batch} />`}
+    ${!hasEnded(batch) && html`<${Reasons} api=${api} batch=${batch} reload=${reload} />`}
   </section>`;
-}
-
-const CALM = ["running", "queued", "ready"];
-
-function Why({ api, batch }) {
-  const { data, error } = useResource(`${batch.id} ${batch.state} ${batch.concurrency} ${batch.rate_limit_per_s}`, (signal) => api.part(batch.id, "explain", {}, signal), { keep: true });
-  const reasons = data?.reasons || [];
-  if (error && !data) return html`<p class="why">${error.message}</p>`;
-  return html`<div class="reasons"><h2>${batch.state === "processing" ? "What its items wait for" : "Why it does not move"}</h2>
-    <ul>${reasons.map((reason) => html`<li key=${reason.code} class=${CALM.includes(reason.code) ? "calm" : "holds"}>
-      <b class="num">${count(reason.count)}</b> <span>${sentence(reason.detail)}${reason.until && html` (until <${Time} at=${reason.until} />)`}</span></li>`)}</ul>
-  </div>`;
 }
 
 function Rate({ batch }) {

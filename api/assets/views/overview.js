@@ -1,12 +1,13 @@
 // How the space does now.
 import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { Activity, totals } from "../lib/activity.js";
-import { compact, count, eta, percent, rate, sentence, title } from "../lib/format.js";
+import { compact, count, eta, percent, rate, title } from "../lib/format.js";
 import { useLive, useResource } from "../lib/hooks.js";
 import { link } from "../lib/router.js";
 import { ACTIVE_STATES, attention, URGENCY } from "../lib/states.js";
 import { Card, Copyable, Empty, Loaded, Time } from "../components/basics.js";
 import { Chart } from "../components/chart.js";
+import { Gist } from "../components/reasons.js";
 import { Bar, State } from "../components/state.js";
 
 const LISTED = 100;
@@ -86,12 +87,12 @@ const Row = ({ batch }) => html`<li>
 function Worry({ api, batch, why, explained }) {
   const reasons = useResource(`${batch.id} ${batch.state}`, (signal) => (explained ? api.part(batch.id, "explain", {}, signal) : null), { period: 10_000 });
   const { failed, succeeded } = batch.counts;
-  const text = reasons.error?.message ?? (reasons.data?.reasons[0] && sentence(reasons.data.reasons[0].detail));
+  const first = reasons.data?.reasons[0];
   return html`<li>
     <a class="row-name" href=${link(["batches", batch.id])}>${title(batch)}</a>
     <${State} name=${batch.state} /><${Bar} counts=${batch.counts} />
     <span class="num end">${why === "failing" ? `${percent(failed, failed + succeeded)} failed` : why}</span>
-    ${text && html`<p class="why">${text}</p>`}
+    ${reasons.error ? html`<p class="why">${reasons.error.message}</p>` : first && html`<${Gist} reason=${first} />`}
   </li>`;
 }
 

@@ -74,11 +74,12 @@ async fn facts(app: &App, batch: Batch) -> Result<Facts, Problem> {
 
 async fn fleet(app: &App, pool: &Pool) -> Option<Fleet> {
     let workers = timeout(PATIENCE, app.deps.progress.workers()).await.ok()?.ok()?;
-    let of_pool = workers
-        .iter()
-        .filter(|worker| !worker.draining && worker.pools.contains(pool));
     let mut fleet = Fleet::default();
-    for worker in of_pool {
+    for worker in workers.iter().filter(|worker| worker.pools.contains(pool)) {
+        if worker.draining {
+            fleet.draining += 1;
+            continue;
+        }
         fleet.workers += 1;
         fleet.slots = fleet.slots.saturating_add(worker.concurrency);
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::Body;
 use axum::http::Request;
+use flotilla_core::explain::Code;
 
 use crate::harness::{Answer, Api};
 
@@ -145,8 +146,10 @@ async fn other_paths_are_problems() {
 #[test]
 fn its_logic_is_right() {
     let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/js");
+    let reasons = Code::ALL.map(Code::as_str).join(" ");
     let output = std::process::Command::new("node")
         .args(["--test", tests])
+        .env("FLOTILLA_TEST_REASONS", reasons)
         .output()
         .expect("node runs the tests of the dashboard's logic: apt-get install nodejs");
     assert!(

@@ -6,6 +6,7 @@ import { ApiError, problemOf, url } from "../../assets/lib/api.js";
 import { ago, bytes, duration, eta, percent, rate, sentence } from "../../assets/lib/format.js";
 import { untilFound } from "../../assets/lib/pages.js";
 import { formatOf, mapOf, preview, records, sniff } from "../../assets/lib/preview.js";
+import { CODES, heading, isCalm, wordsOf } from "../../assets/lib/reasons.js";
 import { hashOf, parse } from "../../assets/lib/router.js";
 import { actionsOf, attention } from "../../assets/lib/states.js";
 import { submission } from "../../assets/lib/submission.js";
@@ -38,7 +39,34 @@ test("an estimate is as exact as it is known", () => {
 });
 
 test("sentences of the API are shown without requests in them", () => {
+  assert.equal(sentence("it starts when somebody says so: POST …/run"), "it starts when somebody says so");
   assert.match(sentence("it starts at 2026-11-23T06:00:00Z; POST …/run starts it now"), /^it starts at \w+ \d+, 2026, [\d:]+\s[AP]M$/);
+});
+
+// The test of the API that runs this one says which codes there are.
+const TOLD = process.env.FLOTILLA_TEST_REASONS?.split(" ");
+
+test("every reason of the API has words here, and no other", { skip: !TOLD }, () => {
+  assert.deepEqual([...CODES].sort(), [...TOLD].sort());
+});
+
+test("a reason says what can be done about it, right there", () => {
+  const one = batch("processing", {}, { id: "a" });
+  const headlines = CODES.map((code) => wordsOf(code).headline);
+  assert.equal(new Set(headlines).size, CODES.length, "two reasons with the same headline can't be told apart");
+  for (const code of CODES) {
+    const { icon, act, limit, to } = wordsOf(code);
+    assert.ok(icon && [act, limit, to].filter(Boolean).length <= 1, code);
+    if (act) assert.ok(["seal", "resume", "run"].includes(act), code);
+    if (to) assert.match(hashOf(to.path(one), to.query), /^#\/(workers|job-types|batches\?state=processing|batches\/a\/items(\?state=(waiting|retrying|queued))?)$/);
+  }
+  assert.deepEqual(CODES.filter(isCalm), ["ready", "queued", "running"]);
+});
+
+test("a reason that this page does not know is told in the words of the API", () => {
+  assert.deepEqual(wordsOf("solar_flare"), { headline: "solar flare", icon: "warn" });
+  assert.equal(isCalm("solar_flare"), false);
+  assert.deepEqual([heading(batch("processing")), heading(batch("paused"))], ["What its items wait for", "Why it does not move"]);
 });
 
 test("the space and the place are in the hash", () => {
@@ -59,6 +87,8 @@ test("what can be done follows from the state", () => {
   assert.deepEqual(actionsOf(batch("processing", { failed: 1 })), ["pause", "retry", "cancel"]);
   assert.deepEqual(actionsOf(batch("completed", { failed: 1 }, { expired: ["inputs"] })), []);
   assert.deepEqual(actionsOf(batch("pending", {}, { start: "manual" })), ["run", "pause", "cancel"]);
+  assert.deepEqual(actionsOf(batch("open", {}, { job_type: "echo" })), ["seal", "cancel"]);
+  assert.deepEqual(actionsOf(batch("open", {}, { job_type: "" })), ["cancel"]);
   assert.equal(attention(batch("paused", {}, { paused: { reason: "canary" } })), "needs a decision");
   assert.equal(attention(batch("processing", { succeeded: 90, failed: 10, processing: 1 })), "failing");
   assert.equal(attention(batch("processing", { succeeded: 90, processing: 1 })), null);

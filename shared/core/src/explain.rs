@@ -5,7 +5,11 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::batch::{Batch, BatchState, Start};
+use crate::command::PauseReason;
 use crate::limits::{Scope, ScopeUse, Supply};
+
+/// Other batches that have less than this part of what is in flight slow nobody down.
+const NOTICED: u32 = 10;
 
 /// Everything that decides when items of a batch go.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +35,8 @@ pub struct Fleet {
     pub workers: u32,
     /// How many items they run at once.
     pub slots: u32,
+    /// How many more there are that drain, and take nothing.
+    pub draining: u32,
 }
 
 /// One reason why some items of a batch have not ended.
@@ -71,7 +77,7 @@ pub enum Code {
     JobTypeLimit,
     /// Items of other batches fill the fleet: its own get their share of turns.
     TenantShare,
-    /// Its own items fill the fleet.
+    /// Its own items fill the fleet, or nearly so.
     FleetBusy,
     /// No worker of its pool is there.
     NoWorker,
@@ -239,17 +245,12 @@ impl Facts {
         let Some(paused) = &self.batch.paused else {
             return "it is paused; POST …/resume goes on".into();
         };
-        let why = match paused.reason.as_str() {
-            "requested" => format!("{} paused it", paused.by),
-            "canary" => "its first items are done, and somebody is to look at them".to_owned(),
-            "failure_threshold" => "too many of its items failed".to_owned(),
-            other => other.to_owned(),
+        let why = match paused.reason {
+            PauseReason::Requested => format!("paused by {}", paused.by),
+            PauseReason::Canary => "its first items are done, and somebody is to look at them".to_owned(),
+            PauseReason::FailureThreshold => "too many of its items failed".to_owned(),
         };
-        format!(
-            "{why} ({}, {}); POST …/resume goes on",
-            paused.reason.as_str(),
-            paused.at
-        )
+        format!("{why}, since {}; POST …/resume goes on", paused.at)
     }
 
     /// What stands between the items that are ready and the fleet.
@@ -293,25 +294,27 @@ impl Facts {
     /// Nothing limits the batch itself: it is a matter of the fleet.
     fn fleet(&self, ready: u32, reasons: &mut Reasons) {
         let Some(fleet) = self.fleet else {
-            return reasons.add(Code::Ready, ready, "they are dispatched as the fleet has room");
+            let detail = "they go as workers have room; which workers there are is not known: the live view does not answer";
+            return reasons.add(Code::Ready, ready, detail);
         };
         if fleet.workers == 0 {
             // Said of the queued ones, too.
             return reasons.add(Code::NoWorker, ready + self.batch.counts.queued, self.no_worker());
         }
         let own = self.supply.in_flight;
-        if self.others_in_flight.saturating_add(own) < fleet.slots {
+        let all = self.others_in_flight.saturating_add(own);
+        if all < fleet.slots {
             return reasons.add(Code::Ready, ready, "they are about to be dispatched");
         }
-        if self.others_in_flight > 0 {
+        if self.others_in_flight > all / NOTICED {
             let detail = format!(
-                "{} items of other batches and {own} of this one are in flight for {} slots; spaces and batches take turns",
+                "{} items of other batches and {own} of this one are in flight, and the workers run {} at once; spaces and batches take turns",
                 self.others_in_flight, fleet.slots
             );
             reasons.add(Code::TenantShare, ready, detail);
         } else {
             let detail = format!(
-                "{own} of its items are in flight for {} slots; more workers would help",
+                "{own} of its items are in flight, and the workers run {} at once; more workers would help",
                 fleet.slots
             );
             reasons.add(Code::FleetBusy, ready, detail);
@@ -319,10 +322,23 @@ impl Facts {
     }
 
     fn no_worker(&self) -> String {
+        if self.fleet.is_some_and(|fleet| fleet.draining > 0) {
+            return format!(
+                "every worker of the pool {} drains; have one work again: flotilla workers resume ID",
+                self.batch.spec.pool
+            );
+        }
         format!(
-            "no worker of the pool {} is there; start one: flotilla worker --pool {}",
+            "no worker of the pool {} is there; start one: flotilla worker --pools {}",
             self.batch.spec.pool, self.batch.spec.pool
         )
+    }
+
+    fn on_their_way(&self) -> &'static str {
+        match self.fleet {
+            Some(_) => "they are on their way to a worker, or wait there until it has room",
+            None => "they are on their way to a worker, or run: the live view does not answer",
+        }
     }
 
     /// Items that go when it is time.
@@ -344,11 +360,7 @@ impl Facts {
         let unserved = self.fleet.is_some_and(|fleet| fleet.workers == 0);
         if counts.queued > 0 {
             if !unserved {
-                reasons.add(
-                    Code::Queued,
-                    counts.queued,
-                    "they are on their way to a worker, or run",
-                );
+                reasons.add(Code::Queued, counts.queued, self.on_their_way());
             } else if !reasons.0.iter().any(|reason| reason.code == Code::NoWorker) {
                 reasons.add(Code::NoWorker, counts.queued, self.no_worker());
             }

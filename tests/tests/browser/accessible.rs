@@ -42,9 +42,9 @@ async fn places(client: &Client) -> Vec<String> {
     .into()
 }
 
-async fn violations(browser: &Browser) -> Value {
+pub(crate) async fn violations(browser: &Browser) -> Value {
     browser.script(AXE, json!([])).await.expect("axe is loaded");
-    browser.script_async(RUN).await.expect("axe runs")
+    browser.script_async(RUN, json!([])).await.expect("axe runs")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

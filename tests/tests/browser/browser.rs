@@ -86,9 +86,9 @@ impl Browser {
         self.session.post("/execute/sync", body).await
     }
 
-    /// The same, of one that calls the last of its arguments when it is done.
-    pub(crate) async fn script_async(&self, script: &str) -> Result<Value, String> {
-        let body = json!({"script": script, "args": []});
+    /// The same, of one that gets another argument, a function, and calls that when it is done.
+    pub(crate) async fn script_async(&self, script: &str, arguments: Value) -> Result<Value, String> {
+        let body = json!({"script": script, "args": arguments});
         self.session.post("/execute/async", body).await
     }
 
@@ -159,14 +159,31 @@ impl Browser {
 
     /// What the window shows, as a PNG in base64.
     pub(crate) async fn picture(&self) -> String {
-        let picture = self
-            .session
-            .chromium(
-                "Page.captureScreenshot",
-                json!({"format": "png", "optimizeForSpeed": false}),
-            )
-            .await;
-        picture["data"].as_str().expect("a picture").to_owned()
+        self.capture(json!({})).await
+    }
+
+    /// The same of a part of the window: from the top of one element to the bottom of another.
+    pub(crate) async fn picture_of(&self, first: &str, last: &str) -> String {
+        let script = "const [first, last] = [...arguments].map((css) => document.querySelector(css).getBoundingClientRect());
+            const margin = 10; // Less above, where other things are near.
+            return { x: first.x - margin, y: first.y - 4, width: first.width + 2 * margin,
+              height: last.bottom - first.y + 4 + margin, scale: 1 };";
+        let clip = self
+            .script(script, json!([first, last]))
+            .await
+            .expect("both are there");
+        self.capture(json!({"clip": clip})).await
+    }
+
+    async fn capture(&self, mut parameters: Value) -> String {
+        parameters["format"] = "png".into();
+        parameters["optimizeForSpeed"] = false.into();
+        let picture = self.session.chromium("Page.captureScreenshot", parameters).await;
+        let lighter = self
+            .script_async(include_str!("palette.js"), json!([picture["data"]]))
+            .await
+            .expect("the browser draws");
+        lighter.as_str().expect("a picture").to_owned()
     }
 
     /// A folder that goes with the browser.

@@ -14,6 +14,8 @@ mod finding;
 mod much;
 mod page;
 mod pictures;
+mod reasons;
+mod stage;
 mod steering;
 mod system;
 mod uploading;

@@ -11,7 +11,7 @@ use crate::accessible::READY;
 use crate::browser::Browser;
 use crate::client::Client;
 use crate::fleet::up;
-use crate::pictures::save;
+use crate::pictures::{MOST_BYTES, write};
 
 /// Not in the manual: what is worth it is copied there.
 const FOLDER: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/much");
@@ -25,7 +25,7 @@ const AT_ONCE: usize = 16;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes: scripts/screenshots much"]
-async fn pictures_of_few_and_of_many() {
+async fn each_view_with_few_and_with_many() {
     for count in [3, 300, 100_000] {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let (client, _process) = up(folder.path(), "[worker]\nconcurrency = 64\n", &[]).await;
@@ -56,7 +56,13 @@ async fn pictures_of_few_and_of_many() {
                 "{}",
                 json!({"batches": count, "view": view, "first_paint_ms": paint, "ready_ms": ready})
             );
-            save(&browser, Path::new(FOLDER), &format!("{count}-{view}")).await;
+            let picture = browser.picture().await;
+            write(
+                Path::new(FOLDER),
+                &format!("{count}-{view}"),
+                &picture,
+                MOST_BYTES,
+            );
         }
         browser.end().await;
     }

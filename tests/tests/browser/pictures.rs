@@ -9,26 +9,30 @@ use serde_json::Value;
 use crate::browser::Browser;
 use crate::client::Client;
 use crate::fleet::up;
+use crate::reasons::sees_reason;
+use crate::stage::Stage;
 use crate::system::{JOB_TYPES, crawls};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/images");
 /// More is too much for a page that shows several of them.
-const MOST_BYTES: usize = 150_000;
+pub(crate) const MOST_BYTES: usize = 75_000;
+/// Of a picture of one reason: a page of the manual shows all of them.
+const MOST_BYTES_OF_A_REASON: usize = 30_000;
 /// So many samples make a chart that says something.
 const SECONDS: u32 = 20;
 
 async fn take(browser: &Browser, name: &str) {
-    save(browser, Path::new(FOLDER), name).await;
+    write(Path::new(FOLDER), name, &browser.picture().await, MOST_BYTES);
 }
 
-/// Takes a picture of what is seen now.
-pub(crate) async fn save(browser: &Browser, folder: &Path, name: &str) {
-    let png = BASE64_STANDARD
-        .decode(browser.picture().await)
-        .expect("a picture is base64");
-    assert!(png.len() <= MOST_BYTES, "{name} has {} bytes", png.len());
+/// Keeps a picture, which comes as the browser gives it.
+pub(crate) fn write(folder: &Path, name: &str, picture: &str, most_bytes: usize) {
+    let png = BASE64_STANDARD.decode(picture).expect("a picture is base64");
+    assert!(png.len() <= most_bytes, "{name} has {} bytes", png.len());
+    let file = folder.join(format!("{name}.png"));
+    let folder = file.parent().expect("it is in a folder");
     std::fs::create_dir_all(folder).expect("a folder can be made");
-    std::fs::write(folder.join(format!("{name}.png")), png).expect("a picture can be written");
+    std::fs::write(file, png).expect("a picture can be written");
 }
 
 /// A batch of `options` beyond its job type, as NDJSON. Answers its id.
@@ -100,6 +104,30 @@ async fn pictures_of_every_view() {
     browser.until(crate::accessible::READY).await;
     take(&browser, "phone").await;
     browser.end().await;
+}
+
+/// The head of a batch's page for every reason why it does not move.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "writes into docs/images: scripts/screenshots"]
+async fn pictures_of_every_reason() {
+    let mut stage = Stage::set().await;
+    let browser = Browser::start(&stage.client().server).await;
+    browser.looks(760, 1000, "light").await;
+    for code in Stage::order() {
+        let place = stage.bring_about(code).await;
+        browser.open(&place.hash()).await;
+        sees_reason(&browser, &stage, &place, code).await;
+        browser.until(crate::accessible::READY).await;
+        let picture = browser.picture_of(".head", ".standing").await;
+        write(
+            Path::new(FOLDER),
+            &format!("reasons/{code}"),
+            &picture,
+            MOST_BYTES_OF_A_REASON,
+        );
+    }
+    browser.end().await;
+    stage.end().await;
 }
 
 /// Waits until the charts of the page have so many samples: there is one a second.

@@ -1,10 +1,10 @@
 //! What the browser looks at.
 
-use flotilla_tests::Sandbox;
+use flotilla_tests::{Flotilla, Sandbox, eventually};
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::fleet::{Fleet, Size};
+use crate::fleet::{Fleet, STARTUP, Size};
 
 /// `fail` says how an item fails; a table has an empty text where it does not.
 pub(crate) const JOB_TYPES: &str = r#"
@@ -37,9 +37,33 @@ pub(crate) struct System {
 
 impl System {
     pub(crate) async fn start() -> Self {
-        let sandbox = Sandbox::new().await;
-        let fleet = Fleet::start(&sandbox, SIZE, JOB_TYPES, &[]).await;
+        Self::with(Sandbox::new().await, JOB_TYPES, &[]).await
+    }
+
+    /// With `config` as `flotilla.toml` and `env` on top.
+    pub(crate) async fn with(sandbox: Sandbox, config: &str, env: &[(&str, String)]) -> Self {
+        let fleet = Fleet::start(&sandbox, SIZE, config, env).await;
         Self { sandbox, fleet }
+    }
+
+    /// One more worker, started with `flotilla {arguments}`, as soon as the API lists it as one of `pool`.
+    pub(crate) async fn hire(&self, arguments: &[&str], pool: &str) -> Flotilla {
+        let config = self.sandbox.folder().join("flotilla.toml");
+        let worker = Flotilla::command(arguments.iter().copied())
+            .arg("--config")
+            .arg(config.display().to_string())
+            .envs(self.sandbox.env())
+            .start(self.sandbox.folder());
+        eventually("the worker to say hello", STARTUP, || async {
+            let listed = self.client().json("/v1/workers").await;
+            let workers = listed["workers"].as_array()?;
+            workers
+                .iter()
+                .any(|worker| worker["pools"] == json!([pool]))
+                .then_some(())
+        })
+        .await;
+        worker
     }
 
     pub(crate) fn client(&self) -> &Client {

@@ -70,6 +70,7 @@ fn facts() -> Facts {
         fleet: Some(Fleet {
             workers: 2,
             slots: 100,
+            draining: 0,
         }),
         others_in_flight: 0,
         now: NOW,
@@ -137,14 +138,14 @@ fn held() -> Vec<Case> {
             paused(PauseReason::Requested),
             40,
             None,
-            "flotilla paused it",
+            "paused by flotilla, since 1970",
         ),
         (
             C::Paused,
             paused(PauseReason::Canary),
             40,
             None,
-            "look at them (canary",
+            "look at them, since",
         ),
         (C::Paused, crossed, 40, None, "too many"),
         (C::Cancelling, in_state(S::Cancelling), 50, None, "was cancelled"),
@@ -187,30 +188,58 @@ fn limited() -> Vec<Case> {
 fn under_way() -> Vec<Case> {
     use Code as C;
     let nobody = || with(|f| f.fleet = Some(Fleet::default()));
+    let drained = with(|f| {
+        f.fleet = Some(Fleet {
+            draining: 2,
+            ..Fleet::default()
+        });
+    });
     let mut all_queued = nobody();
     (all_queued.supply.fresh, all_queued.batch.counts.pending) = (0, 0);
     let busy = with(|f| {
-        f.fleet = Some(Fleet { workers: 1, slots: 8 });
+        f.fleet = Some(Fleet {
+            workers: 1,
+            slots: 8,
+            ..Fleet::default()
+        });
     });
     let shared = with(|f| f.others_in_flight = 90);
+    let hardly_shared = with(|f| {
+        f.fleet = Some(Fleet {
+            workers: 1,
+            slots: 8,
+            ..Fleet::default()
+        });
+        (f.supply.in_flight, f.others_in_flight) = (58, 2);
+    });
     let resting = with(|f| {
         (f.supply.next_due, f.supply.due) = (Some(at(9)), 2);
         (f.batch.counts.retrying, f.batch.counts.succeeded) = (5, 45);
     });
     let waiting = with(|f| (f.batch.counts.waiting, f.batch.counts.succeeded) = (7, 43));
-    let blind = with(|f| f.fleet = None);
+    let blind = || with(|f| f.fleet = None);
     let running = with(|f| f.batch.counts.mark_processing(4));
-    let of_others = "90 items of other batches and 10 of this one are in flight for 100 slots";
+    let of_others =
+        "90 items of other batches and 10 of this one are in flight, and the workers run 100 at once";
     vec![
         (C::TenantShare, shared, 40, None, of_others),
         (C::FleetBusy, busy, 40, None, "more workers"),
+        (C::FleetBusy, hardly_shared, 40, None, "58 of its items"),
         (C::NoWorker, nobody(), 50, None, "pool default"),
+        (
+            C::NoWorker,
+            drained,
+            50,
+            None,
+            "every worker of the pool default drains",
+        ),
         (C::NoWorker, all_queued, 10, None, "pool default"),
         (C::Backoff, resting, 3, Some(at(9)), "rest until"),
         (C::WaitingForCallbacks, waiting, 7, None, "call back"),
         (C::Ready, facts(), 40, None, "about to be"),
-        (C::Ready, blind, 40, None, "has room"),
-        (C::Queued, facts(), 10, None, "on their way"),
+        (C::Ready, blind(), 40, None, "is not known"),
+        (C::Queued, facts(), 10, None, "wait there"),
+        (C::Queued, blind(), 10, None, "or run"),
         (C::Running, running, 4, None, "run them"),
     ]
 }
@@ -271,7 +300,11 @@ proptest! {
         facts.batch.counts = Tally { succeeded: done, waiting, retrying: due + resting, returned: suspects, ..Tally::default() }
             .counts(parts.iter().sum(), parts[1..].iter().sum());
         facts.batch.counts.mark_processing(running);
-        facts.fleet = fleet.map(|(workers, slots)| Fleet { workers, slots });
+        facts.fleet = fleet.map(|(workers, slots)| Fleet {
+            workers,
+            slots,
+            ..Fleet::default()
+        });
         facts.others_in_flight = others_in_flight;
         let counts = facts.batch.counts;
         let left = counts.total - counts.settled();
