@@ -64,11 +64,20 @@ impl Reader {
     }
 
     /// The items behind `after`, as many as one page takes.
-    async fn read(&self, after: Option<ItemIndex>) -> Result<Vec<Item>, Error> {
-        let filter = ItemFilter { after, ..self.filter };
+    async fn read(&self, mut after: Option<ItemIndex>) -> Result<Vec<Item>, Error> {
         let (store, owner) = (&self.app.deps.store, &self.owner);
-        let read = || store.items(&owner.space, owner.batch, &filter, self.limit);
-        let mut items: Vec<Item> = repeat("read items", read).await.0?;
+        let mut items: Vec<Item> = loop {
+            let filter = ItemFilter { after, ..self.filter }.stretch();
+            let read = || store.items(&owner.space, owner.batch, &filter, self.limit);
+            let items = repeat("read items", read).await.0?;
+            // Nothing in this stretch. There may be something in the next one.
+            match filter.before {
+                Some(before) if items.is_empty() && before < self.batch.counts.total => {
+                    after = Some(before - 1);
+                }
+                _ => break items,
+            }
+        };
         items.truncate(outputs::fitting(&items, self.app.config.page_bytes));
         item_line::hide_expiring(&self.batch, &mut items);
         Ok(items)

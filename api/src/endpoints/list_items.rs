@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use flotilla_core::item::{ItemFilter, ItemState};
-use flotilla_core::{Batch, ItemIndex, Space};
+use flotilla_core::{Batch, Space};
 use serde::Deserialize;
 
 use crate::app::App;
@@ -14,9 +14,6 @@ use crate::space::{Caller, SpaceParam};
 use crate::views::ItemPage;
 
 const DEFAULT_LIMIT: u32 = 100;
-/// Items that one request looks at where no index leads to those of a state: it ends in bounded time, however few there
-/// are of them.
-const LOOKED_AT: u32 = 50_000;
 
 /// Which items to list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -56,7 +53,7 @@ pub(crate) async fn list_items(
     Params(which): Params<Which>,
 ) -> Result<Json<ItemPage>, Problem> {
     let limit = params::limit(which.limit, DEFAULT_LIMIT)?;
-    let mut filter = ItemFilter {
+    let filter = ItemFilter {
         state: params::text("state", which.state.as_deref(), "expected the name of a state")?,
         after: params::text(
             "cursor",
@@ -70,7 +67,7 @@ pub(crate) async fn list_items(
         return named(&app, &caller.space, &batch, filter, &custom_id).await;
     }
     let limit = limit.min(outputs::affordable(&batch, app.config.page_bytes));
-    filter.before = looked_to(&filter, batch.counts.total);
+    let filter = filter.stretch();
     // One more tells whether there is another page.
     let mut items = app
         .deps
@@ -88,14 +85,6 @@ pub(crate) async fn list_items(
         .map(|index| index.to_string());
     let items = outputs::views(&app.deps.objects, &batch, items).await?;
     Ok(Json(ItemPage { items, next_cursor }))
-}
-
-/// Before which item this request stops looking. The others are found without looking.
-fn looked_to(filter: &ItemFilter, total: u32) -> Option<ItemIndex> {
-    use ItemState::{Processing, Queued, Succeeded};
-    matches!(filter.state?, Queued | Processing | Succeeded).then_some(())?;
-    let first = filter.after.map_or(0, |after| after.saturating_add(1));
-    Some(first.saturating_add(LOOKED_AT).min(total))
 }
 
 /// The item with a name, if it is one of those that the filter chooses.

@@ -101,6 +101,22 @@ async fn rare_items_are_found_a_stretch_at_a_time() {
         ))
         .await;
     assert_eq!(queued.json["items"][0]["index"], 60_002);
+
+    // A download goes on by itself.
+    let file = api
+        .get(&format!(
+            "/v1/batches/{id}/download?format=ndjson&state=succeeded"
+        ))
+        .await;
+    let indexes = file.text.lines().map(|line| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        line["index"].as_u64().unwrap()
+    });
+    assert!(
+        indexes.eq([60_000, 60_001, u64::from(ITEMS) - 1]),
+        "{}",
+        file.text
+    );
 }
 
 #[tokio::test]

@@ -136,6 +136,25 @@ pub struct ItemFilter {
 }
 
 impl ItemFilter {
+    /// Items that one read looks at where no index leads to those of a state: it ends in bounded time, however few there
+    /// are of them.
+    const STRETCH: u32 = 50_000;
+
+    /// The same, for no more items than one read should look at. Where it finds too few before [`before`](Self::before),
+    /// the next one goes on there.
+    #[must_use]
+    pub fn stretch(self) -> Self {
+        use ItemState::{Processing, Queued, Succeeded};
+        let is_looked_for = matches!(self.state, Some(Queued | Processing | Succeeded));
+        let first = self.after.map_or(0, |after| after.saturating_add(1));
+        Self {
+            before: is_looked_for
+                .then(|| first.saturating_add(Self::STRETCH))
+                .or(self.before),
+            ..self
+        }
+    }
+
     /// Only this item.
     #[must_use]
     pub fn of(index: ItemIndex) -> Self {

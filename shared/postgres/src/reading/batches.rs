@@ -13,14 +13,21 @@ use crate::session::{Client, Operation};
 pub(super) const ONE: &str = select_batches!("WHERE b.id = $1 AND b.space = $2 AND b.deleted_at IS NULL");
 
 /// Newest first; `$1`: space, `$2`: older than this one, `$3`: so many, `$4`: in this state. A bound that is always there
-/// lets every plan start at the right end of an index, and each list has an index of its own in its order.
+/// lets every plan start at the right end of an index. What is accepted is found by its state; the list of all takes as
+/// many as it may need of each.
 macro_rules! accepted {
     ($columns:literal) => {
         concat!(
-            "(SELECT ",
+            "(SELECT newest.* FROM unnest(ARRAY[
+                  'pending', 'processing', 'paused', 'cancelling', 'completed', 'failed', 'cancelled'
+              ]) AS each (state)
+              CROSS JOIN LATERAL (
+                  SELECT ",
             $columns,
-            " FROM batches WHERE space = $1 AND state <> 'open' AND id < $2 AND deleted_at IS NULL
-              ORDER BY id DESC LIMIT $3)"
+            "     FROM batches
+                  WHERE space = $1 AND state = each.state AND state <> 'open' AND id < $2 AND deleted_at IS NULL
+                  ORDER BY id DESC LIMIT $3
+              ) AS newest)"
         )
     };
 }
