@@ -12,22 +12,35 @@ use crate::session::{Client, Operation};
 
 pub(super) const ONE: &str = select_batches!("WHERE b.id = $1 AND b.space = $2 AND b.deleted_at IS NULL");
 
-/// Newest first; `$1`: space, `$2`: older than this one, `$3`: so many, `$4`: in this state. A bound that is always there
-/// lets every plan start at the right end of an index. What is accepted is found by its state; the list of all takes as
-/// many as it may need of each.
+/// Newest first; `$1`: space, `$2`: older than this one, `$3`: so many, `$4`: in this state. The list of all takes as many
+/// as it may need of each state.
 macro_rules! accepted {
     ($columns:literal) => {
         concat!(
             "(SELECT newest.* FROM unnest(ARRAY[
                   'pending', 'processing', 'paused', 'cancelling', 'completed', 'failed', 'cancelled'
               ]) AS each (state)
-              CROSS JOIN LATERAL (
-                  SELECT ",
+              CROSS JOIN LATERAL ",
+            in_state!($columns, "each.state"),
+            " AS newest)"
+        )
+    };
+}
+/// The state is bounded by a pair and an inequality, and ordered by, instead of being equal to something: only the index by
+/// state can do that. With an equality, a planner that knows the table takes the primary key, whose order is right, too,
+/// and then looks at every batch there is.
+macro_rules! in_state {
+    ($columns:literal, $state:literal) => {
+        concat!(
+            "(SELECT ",
             $columns,
-            "     FROM batches
-                  WHERE space = $1 AND state = each.state AND state <> 'open' AND id < $2 AND deleted_at IS NULL
-                  ORDER BY id DESC LIMIT $3
-              ) AS newest)"
+            " FROM batches AS b
+              WHERE b.space = $1 AND (b.state, b.id) < (",
+            $state,
+            ", $2) AND b.state >= ",
+            $state,
+            "   AND b.state <> 'open' AND b.deleted_at IS NULL
+              ORDER BY b.state DESC, b.id DESC LIMIT $3)"
         )
     };
 }
@@ -37,16 +50,6 @@ macro_rules! kept_open {
             "(SELECT ",
             $columns,
             " FROM batches WHERE space = $1 AND state = 'open' AND stays_open AND id < $2 AND deleted_at IS NULL
-              ORDER BY id DESC LIMIT $3)"
-        )
-    };
-}
-macro_rules! in_state {
-    ($columns:literal) => {
-        concat!(
-            "(SELECT ",
-            $columns,
-            " FROM batches WHERE space = $1 AND state = $4 AND state <> 'open' AND id < $2 AND deleted_at IS NULL
               ORDER BY id DESC LIMIT $3)"
         )
     };
@@ -65,14 +68,14 @@ macro_rules! names {
 
 const ALL: &str = whole!(accepted!("id"), " UNION ALL ", kept_open!("id"));
 const OPEN: &str = whole!(kept_open!("id"));
-const IN_STATE: &str = whole!(in_state!("id"));
+const IN_STATE: &str = whole!(in_state!("id", "$4"));
 const NAMES: &str = names!(
     accepted!("id, name, job_type"),
     " UNION ALL ",
     kept_open!("id, name, job_type")
 );
 const OPEN_NAMES: &str = names!(kept_open!("id, name, job_type"));
-const NAMES_IN_STATE: &str = names!(in_state!("id, name, job_type"));
+const NAMES_IN_STATE: &str = names!(in_state!("id, name, job_type", "$4"));
 
 const THESE: &str =
     select_batches!("WHERE b.id = ANY ($1) AND b.space = $2 AND b.deleted_at IS NULL ORDER BY b.id DESC");
