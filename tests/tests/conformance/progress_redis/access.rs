@@ -30,7 +30,7 @@ async fn the_users_of_the_document_are_enough() {
     assert_eq!(next(&mut events).await, live.event());
     assert_eq!(progress.read(&[live.batch]).await.unwrap(), [Some(live.clone())]);
     assert_eq!(progress.active(&live.space).await.unwrap(), [live.batch]);
-    assert_eq!(progress.workers().await.unwrap(), [status.clone()]);
+    assert_eq!(progress.workers().await.unwrap(), std::slice::from_ref(&status));
     assert_eq!(
         progress.steering(&[live.batch]).await.unwrap(),
         [Some(live.steering())]
