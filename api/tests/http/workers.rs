@@ -101,7 +101,11 @@ async fn workers_are_told_to_drain_and_to_work_again() {
             (200, &json!({"id": "host/a b:7", "told_to_drain": drain}))
         );
         assert_eq!(told().await, [drain, false]);
-        let heard = api.deps.progress.told_to_drain(&[worker.id.clone()]).await;
+        let heard = api
+            .deps
+            .progress
+            .told_to_drain(std::slice::from_ref(&worker.id))
+            .await;
         assert_eq!(heard.unwrap(), [drain]);
     }
     let answer = api.ask("POST", "/v1/workers/nobody/drain", Value::Null).await;
