@@ -1,5 +1,5 @@
 // What the active batches of a space did since the page was opened: a sample a second, the last ten minutes.
-import { hasEnded } from "./states.js";
+import { hasEnded, isMoving } from "./states.js";
 
 const KEPT = 600;
 
@@ -7,7 +7,8 @@ const KEPT = 600;
 export function totals(batches) {
   const sum = (of) => batches.reduce((all, batch) => all + of(batch), 0);
   return {
-    throughput: sum((batch) => batch.rate_per_s || 0),
+    // What one that is held last did is no throughput.
+    throughput: sum((batch) => (isMoving(batch) && batch.rate_per_s) || 0),
     running: sum(({ counts }) => counts.processing),
     backlog: sum(({ counts }) => counts.pending + counts.queued + counts.retrying + counts.waiting),
     failures: sum(({ counts }) => counts.failed),

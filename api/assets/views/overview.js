@@ -1,7 +1,7 @@
 // How the space does now.
 import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { Activity, totals } from "../lib/activity.js";
-import { compact, count, eta, percent, rate, title } from "../lib/format.js";
+import { compact, count, eta, percent, plural, rate, title } from "../lib/format.js";
 import { useLive, useResource } from "../lib/hooks.js";
 import { link } from "../lib/router.js";
 import { ACTIVE_STATES, attention, URGENCY } from "../lib/states.js";
@@ -63,7 +63,7 @@ function Now({ api, activity, data }) {
       <${Tile} name="Backlog" value=${compact(now.backlog)} series=${activity.series.of("backlog")} tint="--muted" />
       <${Tile} name="Failures" value=${compact(now.failures)} series=${activity.series.of("failures")} tint="--failed" />
     </div>
-    <p class="note">Of the ${data.more ? `first ${count(active.length)}` : count(active.length)} active batches of this space; charts since this page was opened.</p>
+    <p class="note">Of the ${data.more ? "first " : ""}${plural(active.length, "active batch", "active batches")} of this space; charts since this page was opened.</p>
     ${worrying.length > 0 && html`<${Card} title="Needs attention" kind="attention"><ul class="rows">
       ${worrying.map(([batch, why], place) => html`<${Worry} key=${batch.id} api=${api} batch=${batch} why=${why} explained=${place < EXPLAINED} />`)}
     </ul><//>`}

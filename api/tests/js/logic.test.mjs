@@ -98,6 +98,7 @@ test("what was seen is summed up, and forgotten after its end", () => {
   const activity = new Activity();
   activity.replace([batch("processing", { pending: 5, processing: 2 }, { id: "a", rate_per_s: 3 })]);
   assert.deepEqual(totals(activity.list()), { throughput: 3, running: 2, backlog: 5, failures: 0 });
+  assert.equal(totals([batch("paused", {}, { rate_per_s: 7 })]).throughput, 0);
   assert.equal(activity.hear({ ...batch("completed"), id: "a" }), true);
   assert.deepEqual(activity.list(), []);
   const series = new Series();
