@@ -1,7 +1,7 @@
 // How the space does now.
 import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { Activity, totals } from "../lib/activity.js";
-import { compact, count, eta, percent, plural, rate, title } from "../lib/format.js";
+import { compact, eta, percent, plural, rate, title } from "../lib/format.js";
 import { useLive, useResource } from "../lib/hooks.js";
 import { link } from "../lib/router.js";
 import { ACTIVE_STATES, attention, URGENCY } from "../lib/states.js";
