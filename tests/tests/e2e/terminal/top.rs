@@ -157,9 +157,10 @@ async fn watch_draws_bars(engine: Engine) {
     let folder = tempfile::tempdir().unwrap();
     let deployment = Deployment::start(engine, "").await;
     let client = deployment.client();
-    naps(client, "first", 40, 50).await;
-    super::broken(client, "second", 10).await;
-    let watch = command(client, &["watch", "--until-idle"]);
+    let first = naps(client, "first", 40, 50).await;
+    let second = super::broken(client, "second", 10).await;
+    // By their names: the second one may have ended already.
+    let watch = command(client, &["watch", &first, &second]);
     let mut watch = watch.start_in_terminal(folder.path(), 120, 24);
     assert_eq!(watch.wait(PATIENCE).await.code(), Some(1), "items failed");
     eventually("the verdicts", PATIENCE, || {

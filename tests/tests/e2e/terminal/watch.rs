@@ -104,7 +104,7 @@ async fn a_space_is_watched_until_nothing_is_active_or_somebody_ends_it(engine: 
     watch.signal(Signal::INT);
     assert_eq!(watch.wait(PATIENCE).await.code(), Some(130));
 
-    let third = naps(client, "third", 20, 50).await;
+    let third = naps(client, "third", 200, 50).await;
     let (code, out, _) = run(client, folder.path(), &["watch", "--until-idle"]).await;
     assert_eq!(code, 0, "{out}");
     assert!(out.contains(&format!("{third} third: completed")), "{out}");
