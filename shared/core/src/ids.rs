@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 
-/// A batch. A UUIDv7: sorts by creation time, and its last 62 bits are random.
+/// A batch. A UUIDv7: sorts by creation time, and nobody guesses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BatchId(pub Uuid);
@@ -127,30 +127,48 @@ impl fmt::Display for WorkerId {
     }
 }
 
-/// Makes ids from an injected clock and random source.
+/// How far a clock that was set back is ignored, in milliseconds: it is soon there again. Set back further, it was wrong.
+const SET_BACK: u64 = 1_000;
+/// The random bits of a UUIDv7: 12 and 62, around the variant.
+const LOW_BITS: u32 = 62;
+
+/// Makes ids from an injected clock and random source. Those of one process are in order of their making, also within a
+/// millisecond: lists are ordered by id (RFC 9562, section 6.2, method 2: what follows adds to what is random).
 #[derive(Debug)]
 pub struct Ids {
     clock: Arc<dyn Clock>,
-    random: Mutex<StdRng>,
+    last: Mutex<Last>,
+}
+
+/// What the next id has to come after.
+#[derive(Debug)]
+struct Last {
+    random: StdRng,
+    millis: u64,
+    /// 74 bits.
+    tail: u128,
 }
 
 impl Ids {
     /// Ids seeded by the operating system.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self {
-            clock,
-            random: Mutex::new(rand::make_rng()),
-        }
+        Self::after_nothing(clock, rand::make_rng())
     }
 
     /// Ids that are the same in every run, for tests.
     #[must_use]
     pub fn seeded(clock: Arc<dyn Clock>, seed: u64) -> Self {
-        Self {
-            clock,
-            random: Mutex::new(StdRng::seed_from_u64(seed)),
-        }
+        Self::after_nothing(clock, StdRng::seed_from_u64(seed))
+    }
+
+    fn after_nothing(clock: Arc<dyn Clock>, random: StdRng) -> Self {
+        let last = Mutex::new(Last {
+            random,
+            millis: 0,
+            tail: 0,
+        });
+        Self { clock, last }
     }
 
     /// A new batch id.
@@ -163,29 +181,95 @@ impl Ids {
     #[must_use]
     pub fn uuid(&self) -> Uuid {
         let millis = u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0);
-        uuid::Builder::from_unix_timestamp_millis(millis, &self.bytes()).into_uuid()
+        self.last().next(millis)
     }
 
     /// A new worker id on `host`.
     #[must_use]
     pub fn worker(&self, host: &str) -> WorkerId {
-        let [a, b, c, ..]: [u8; 10] = self.bytes();
+        let mut random = [0; 3];
+        self.last().random.fill_bytes(&mut random);
+        let [a, b, c] = random;
         WorkerId(format!("{host}-{}-{a:02x}{b:02x}{c:02x}", std::process::id()).into())
     }
 
-    fn bytes<const N: usize>(&self) -> [u8; N] {
-        let mut bytes = [0; N];
-        self.random
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .fill_bytes(&mut bytes);
-        bytes
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Last {
+    /// The next id at `millis`.
+    fn next(&mut self, millis: u64) -> Uuid {
+        if millis > self.millis || self.millis - millis >= SET_BACK {
+            self.millis = millis;
+            // One bit stays free, so that as good as any number of others fit behind it.
+            self.tail = u128::from(self.random.next_u64()) << 9 | u128::from(self.random.next_u32() >> 23);
+        } else {
+            self.tail += 1 + u128::from(self.random.next_u32());
+        }
+        let high = (self.tail >> LOW_BITS) as u16;
+        let low = self.tail as u64;
+        let mut bytes = [0; 10];
+        // The builder puts version and variant over the bits before each of them.
+        bytes[..2].copy_from_slice(&high.to_be_bytes());
+        bytes[2..].copy_from_slice(&low.to_be_bytes());
+        uuid::Builder::from_unix_timestamp_millis(self.millis, &bytes).into_uuid()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn last() -> Last {
+        Last {
+            random: StdRng::seed_from_u64(7),
+            millis: 0,
+            tail: 0,
+        }
+    }
+
+    #[test]
+    fn ids_are_in_order_of_their_making() {
+        let mut last = last();
+        let mut before = Uuid::nil();
+        let mut next = |millis| {
+            let id = last.next(millis);
+            assert!(id > before, "{id} after {before} at {millis}");
+            assert_eq!(
+                (id.get_version_num(), id.get_variant()),
+                (7, uuid::Variant::RFC4122)
+            );
+            before = id;
+            id
+        };
+        for millis in [5_000, 5_001, 5_001, 5_999, 5_000] {
+            for _ in 0..1_000 {
+                next(millis);
+            }
+        }
+        assert_eq!(
+            before.get_timestamp().map(|at| at.to_unix()),
+            Some((5, 999_000_000))
+        );
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_is_followed() {
+        let mut last = last();
+        last.next(2_000_000);
+        let corrected = last.next(1_000_000);
+        assert_eq!(corrected.get_timestamp().map(|at| at.to_unix()), Some((1_000, 0)));
+    }
+
+    #[test]
+    fn nobody_guesses_the_id_that_follows() {
+        let mut last = last();
+        let ids: Vec<u128> = (0..100).map(|_| last.next(1).as_u128()).collect();
+        let steps: std::collections::HashSet<u128> = ids.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(steps.len(), 99);
+    }
 
     #[test]
     fn names_are_checked() {
