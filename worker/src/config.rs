@@ -63,6 +63,9 @@ pub struct Config {
     pub lease: Duration,
     /// An item that could not be started for so long is given back. Default 5 minutes.
     pub give_back_after: Duration,
+    /// Where other workers take from the same queues, what waits here while no slot is freed for so long is given back for
+    /// one of them; after twice as long where it comes again, and so on. Default 1 s.
+    pub elsewhere_after: Option<Duration>,
     /// Where items are noted while they run, so that the next start knows what this process was killed with. For brokers
     /// that do not count deliveries over a crash.
     pub flight_recorder: Option<PathBuf>,
@@ -85,6 +88,7 @@ impl Default for Config {
             lease_after: Duration::from_secs(600),
             lease: Duration::from_secs(300),
             give_back_after: Duration::from_secs(300),
+            elsewhere_after: Some(Duration::from_secs(1)),
             flight_recorder: None,
         }
     }

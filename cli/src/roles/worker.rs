@@ -43,8 +43,9 @@ pub(crate) fn start(
 ) {
     let id = context.ids.worker(&host());
     tracing::info!(worker = %id, concurrency = settings.worker.concurrency, "worker starts");
-    // Other brokers count deliveries themselves.
-    let flight_recorder = engines.broker.is_volatile().then(|| flight_recorder(settings));
+    // Other brokers count deliveries themselves, and have other workers.
+    let is_volatile = engines.broker.is_volatile();
+    let defaults = flotilla_worker::Config::default();
     let deps = flotilla_worker::Deps {
         broker: engines.broker,
         progress: engines.progress,
@@ -60,8 +61,9 @@ pub(crate) fn start(
         shards: settings.shards,
         job_types: Arc::new(settings.job_types.clone()),
         drain: settings.drain,
-        flight_recorder,
-        ..flotilla_worker::Config::default()
+        flight_recorder: is_volatile.then(|| flight_recorder(settings)),
+        elsewhere_after: defaults.elsewhere_after.filter(|_| !is_volatile),
+        ..defaults
     };
     crew.start("worker", |shutdown| async move {
         Ok(flotilla_worker::run(deps, config, shutdown).await?)

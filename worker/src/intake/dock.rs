@@ -3,6 +3,9 @@
 //! There are so many slots. An item starts in the order of arrival, unless its job type runs as many as it may in this
 //! process: then it waits beside the others, without a slot. An item that has to run alone starts when nothing else
 //! runs, and while it waits for that nothing else starts.
+//!
+//! What waits here can't run elsewhere. So where slots are not freed for a moment, what waits for them is given back:
+//! another worker may have one. Where none has, it comes again, and is given back later each time.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -16,6 +19,7 @@ pub(crate) struct Dock<T> {
     taken: u32,
     /// Longer than this nothing waits.
     patience: Duration,
+    stall: Option<Stall>,
     /// Those without a cap of their own.
     free: VecDeque<Waiting<T>>,
     capped: Vec<Capped<T>>,
@@ -27,6 +31,14 @@ pub(crate) struct Dock<T> {
     /// the other from running for ever, however long items take.
     others_first_until: Option<Instant>,
     arrived: u64,
+}
+
+/// Since when no slot was freed, and how long one is waited for.
+#[derive(Debug)]
+struct Stall {
+    freed: Instant,
+    first: Duration,
+    now: Duration,
 }
 
 #[derive(Debug)]
@@ -59,12 +71,24 @@ pub(crate) enum Kind {
 }
 
 impl<T> Dock<T> {
-    /// An empty one. `caps` are the most items that job types run at once.
-    pub(crate) fn new(slots: u32, caps: impl IntoIterator<Item = (String, u32)>, patience: Duration) -> Self {
+    /// An empty one. `caps` are the most items that job types run at once. Nothing waits longer than `patience`, and, where
+    /// it may go `elsewhere`, while no slot is freed for so long: at first, then twice as long each time.
+    pub(crate) fn new(
+        slots: u32,
+        caps: impl IntoIterator<Item = (String, u32)>,
+        patience: Duration,
+        elsewhere: Option<Duration>,
+        now: Instant,
+    ) -> Self {
         let mut dock = Self {
             slots,
             taken: 0,
             patience,
+            stall: elsewhere.map(|first| Stall {
+                freed: now,
+                first,
+                now: first,
+            }),
             free: VecDeque::new(),
             capped: Vec::new(),
             caps: HashMap::new(),
@@ -146,8 +170,12 @@ impl<T> Dock<T> {
     }
 
     /// An item has ended.
-    pub(crate) fn ended(&mut self, berth: &Berth) {
+    pub(crate) fn ended(&mut self, berth: &Berth, now: Instant) {
         self.taken -= 1;
+        if let Some(stall) = &mut self.stall {
+            stall.freed = now;
+            stall.now = stall.first;
+        }
         match berth.0 {
             Kind::Free => {}
             Kind::Capped(at) => self.capped[at].running -= 1,
@@ -157,26 +185,41 @@ impl<T> Dock<T> {
 
     /// When the next item will have waited too long.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let firsts = self.queues().filter_map(|queue| queue.front());
-        firsts.map(|first| first.since + self.patience).min()
+        let alone = self.alone.front().map(|first| first.since + self.patience);
+        let others = self.others().filter_map(VecDeque::front);
+        others.map(|first| self.due_of(first)).chain(alone).min()
+    }
+
+    /// When one will have that does not have to run alone: another worker would be no better for those that do.
+    fn due_of(&self, waiting: &Waiting<T>) -> Instant {
+        let last = waiting.since + self.patience;
+        let stalled = self
+            .stall
+            .as_ref()
+            .map(|stall| stall.freed.max(waiting.since) + stall.now);
+        stalled.map_or(last, |stalled| stalled.min(last))
     }
 
     /// Those that have waited too long.
     pub(crate) fn take_overdue(&mut self, now: Instant) -> Vec<T> {
-        let patience = self.patience;
-        let overdue = |queue: &mut VecDeque<Waiting<T>>, taken: &mut Vec<T>| {
-            while queue.front().is_some_and(|first| first.since + patience <= now) {
-                taken.extend(queue.pop_front().map(|waiting| waiting.item));
-            }
-        };
-        let mut taken = Vec::new();
-        overdue(&mut self.alone, &mut taken);
+        let waited = |since: Instant| since + self.patience <= now;
+        let mut taken = overdue(&mut self.alone, |waiting| waited(waiting.since));
         if !taken.is_empty() {
-            self.others_first_until = Some(now + patience);
+            self.others_first_until = Some(now + self.patience);
         }
-        overdue(&mut self.free, &mut taken);
-        for capped in &mut self.capped {
-            overdue(&mut capped.waiting, &mut taken);
+        let stalled = |since: Instant| {
+            let stall = self.stall.as_ref();
+            stall.is_some_and(|stall| stall.freed.max(since) + stall.now <= now)
+        };
+        let before = taken.len();
+        let capped = self.capped.iter_mut().map(|capped| &mut capped.waiting);
+        for queue in capped.chain([&mut self.free]) {
+            taken.extend(overdue(queue, |waiting| {
+                waited(waiting.since) || stalled(waiting.since)
+            }));
+        }
+        if let Some(stall) = self.stall.as_mut().filter(|_| taken.len() > before) {
+            stall.now = (stall.now * 2).min(self.patience);
         }
         taken
     }
@@ -197,10 +240,17 @@ impl<T> Dock<T> {
         taken
     }
 
-    fn queues(&self) -> impl Iterator<Item = &VecDeque<Waiting<T>>> {
+    /// What does not have to run alone.
+    fn others(&self) -> impl Iterator<Item = &VecDeque<Waiting<T>>> {
         let capped = self.capped.iter().map(|capped| &capped.waiting);
-        capped.chain([&self.free, &self.alone])
+        capped.chain([&self.free])
     }
+}
+
+/// Takes the first ones of a queue.
+fn overdue<T>(queue: &mut VecDeque<Waiting<T>>, is_overdue: impl Fn(&Waiting<T>) -> bool) -> Vec<T> {
+    let many = queue.iter().take_while(|waiting| is_overdue(waiting)).count();
+    queue.drain(..many).map(|waiting| waiting.item).collect()
 }
 
 #[cfg(test)]
@@ -211,7 +261,7 @@ mod tests {
 
     fn dock(slots: u32, caps: &[(&str, u32)]) -> Dock<u32> {
         let caps = caps.iter().map(|(name, cap)| ((*name).to_owned(), *cap));
-        Dock::new(slots, caps, PATIENCE)
+        Dock::new(slots, caps, PATIENCE, None, Instant::now())
     }
 
     fn add(dock: &mut Dock<u32>, job_type: &str, alone: bool, item: u32, now: Instant) {
@@ -233,7 +283,7 @@ mod tests {
         (0..4).for_each(|item| add(&mut dock, "a", false, item, now));
         let started = start_all(&mut dock, now);
         assert_eq!(items(&started), [0, 1]);
-        dock.ended(&started[1].1);
+        dock.ended(&started[1].1, now);
         assert_eq!(items(&start_all(&mut dock, now)), [2]);
     }
 
@@ -248,10 +298,10 @@ mod tests {
         }
         let started = start_all(&mut dock, now);
         assert_eq!(items(&started), [0, 2, 4]);
-        dock.ended(&started[1].1);
+        dock.ended(&started[1].1, now);
         let next = start_all(&mut dock, now);
         assert_eq!(items(&next), [5], "the cap is still reached");
-        dock.ended(&started[0].1);
+        dock.ended(&started[0].1, now);
         assert_eq!(items(&start_all(&mut dock, now)), [1]);
     }
 
@@ -264,13 +314,13 @@ mod tests {
         add(&mut dock, "a", true, 11, now);
         add(&mut dock, "a", false, 1, now);
         assert_eq!(dock.start(now), None, "nothing new starts while it waits");
-        dock.ended(&before[0].1);
+        dock.ended(&before[0].1, now);
         let alone = start_all(&mut dock, now);
         assert_eq!(items(&alone), [10], "nothing else starts while it runs");
-        dock.ended(&alone[0].1);
+        dock.ended(&alone[0].1, now);
         let alone = start_all(&mut dock, now);
         assert_eq!(items(&alone), [11]);
-        dock.ended(&alone[0].1);
+        dock.ended(&alone[0].1, now);
         assert_eq!(items(&start_all(&mut dock, now)), [1]);
     }
 
@@ -290,8 +340,50 @@ mod tests {
         assert_eq!(dock.take_overdue(now + PATIENCE), [1]);
         assert_eq!(dock.due(), Some(now + PATIENCE + Duration::from_secs(1)));
         assert_eq!(dock.take_overdue(now + PATIENCE * 2), [2]);
-        dock.ended(&running[0].1);
+        dock.ended(&running[0].1, now);
         assert_eq!(dock.start(now), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_while_no_slot_is_freed_goes_elsewhere() {
+        let (first, now) = (Duration::from_secs(1), Instant::now());
+        let caps = [("heavy".to_owned(), 1)];
+        let mut dock = Dock::new(2, caps, PATIENCE, Some(first), now);
+        let after = |ms| now + Duration::from_millis(ms);
+        (0..2).for_each(|item| add(&mut dock, "a", false, item, now));
+        let running = start_all(&mut dock, now);
+        add(&mut dock, "a", false, 2, after(100));
+        add(&mut dock, "heavy", false, 3, after(200));
+        add(&mut dock, "a", true, 10, after(200));
+        assert_eq!(dock.due(), Some(after(1_100)));
+        assert_eq!(dock.take_overdue(after(1_100)), [2]);
+        assert_eq!(
+            dock.due(),
+            Some(after(2_200)),
+            "they were asked to wait twice as long"
+        );
+        dock.ended(&running[0].1, after(2_000));
+        assert_eq!(dock.due(), Some(after(3_000)), "a slot was freed");
+        add(&mut dock, "a", false, 2, after(2_500));
+        assert_eq!(dock.take_overdue(after(3_400)), [3], "each has its own time");
+        assert_eq!(dock.take_overdue(after(4_500)), [2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_again_waits_longer_each_time() {
+        let mut now = Instant::now();
+        let mut dock = Dock::new(1, [], PATIENCE, Some(Duration::from_secs(40)), now);
+        add(&mut dock, "a", false, 0, now);
+        start_all(&mut dock, now);
+        let mut waits = Vec::new();
+        for item in 1..6 {
+            add(&mut dock, "a", false, item, now);
+            let due = dock.due().unwrap();
+            waits.push((due - now).as_secs());
+            now = due;
+            assert_eq!(dock.take_overdue(now), [item]);
+        }
+        assert_eq!(waits, [40, 80, 160, 300, 300]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -307,9 +399,9 @@ mod tests {
         let started = start_all(&mut dock, later);
         assert_eq!(items(&started), [1], "now it is the turn of others");
         add(&mut dock, "a", false, 2, later);
-        dock.ended(&started[0].1);
+        dock.ended(&started[0].1, now);
         assert_eq!(dock.start(later + PATIENCE), None, "and then its own again");
-        dock.ended(&long[0].1);
+        dock.ended(&long[0].1, now);
         assert_eq!(items(&start_all(&mut dock, later + PATIENCE)), [10]);
     }
 
@@ -330,7 +422,7 @@ mod tests {
         assert_eq!(odd, [1, 3, 5]);
         let alone = start_all(&mut dock, now);
         assert_eq!(items(&alone), [4]);
-        dock.ended(&alone[0].1);
+        dock.ended(&alone[0].1, now);
         assert_eq!(items(&start_all(&mut dock, now)), [0], "the order is kept");
     }
 }

@@ -91,7 +91,13 @@ impl Intake {
             deliveries,
             runner,
             helm,
-            dock: Dock::new(slots, caps, config.give_back_after),
+            dock: Dock::new(
+                slots,
+                caps,
+                config.give_back_after,
+                config.elsewhere_after,
+                Instant::now(),
+            ),
             unsure: Vec::new(),
             asking: None,
             freed: mpsc::channel(slots as usize),
@@ -142,9 +148,10 @@ impl Intake {
                 () = shutdown.draining() => return Ended::Draining,
                 () = drain.until(true) => return Ended::Resting,
                 Some(berth) = self.freed.1.recv() => {
-                    self.dock.ended(&berth);
+                    let now = Instant::now();
+                    self.dock.ended(&berth, now);
                     while let Ok(berth) = self.freed.1.try_recv() {
-                        self.dock.ended(&berth);
+                        self.dock.ended(&berth, now);
                     }
                 }
                 changed = self.helm.changed() => self.reconsider(&changed).await,
@@ -159,7 +166,7 @@ impl Intake {
                 }
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     let overdue = self.dock.take_overdue(Instant::now());
-                    tracing::info!(items = overdue.len(), "giving back items that could not be started for long");
+                    tracing::debug!(items = overdue.len(), "giving back items that could not be started");
                     self.runner.give_back(overdue, Verdict::Released).await;
                 }
             }

@@ -87,6 +87,24 @@ async fn what_waits_too_long_for_a_slot_is_given_back() {
 }
 
 #[tokio::test]
+async fn what_waits_behind_long_items_is_left_to_other_workers() {
+    let fleet = Fleet::new().await;
+    let worker = fleet.start(Config {
+        concurrency: 1,
+        prefetch: Some(3),
+        elsewhere_after: Some(Duration::from_millis(100)),
+        ..fleet.config()
+    });
+    let items = (0..3).map(|index| item(1, index, "probe", "1"));
+    fleet.publish(items.collect()).await;
+    let verdicts = fleet.judged(2).await;
+    assert_eq!(verdicts, [(1, Verdict::Released), (2, Verdict::Released)]);
+    fleet.probe.permit_all();
+    fleet.stop(worker).await;
+    assert_eq!((fleet.probe.started(), fleet.broker.acked()), (1, 3));
+}
+
+#[tokio::test]
 async fn a_capped_job_type_leaves_its_slots_to_others() {
     let fleet = Fleet::new().await;
     let mut job_types = JobTypes::builtin();

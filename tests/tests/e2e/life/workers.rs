@@ -102,6 +102,39 @@ async fn a_drain_finishes_what_runs_and_a_second_signal_does_not_wait(engine: En
     deployment.end().await;
 }
 
+/// Workers take more than they run. While what they run takes long, the rest goes to one that has just come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_comes_late_gets_what_waits_behind_long_items() {
+    let backend = Backend::start().await;
+    let mut deployment = Deployment::start(Engine::Distributed, &backend.job_type("work", "")).await;
+    let slots = deployment.slots();
+    backend.set(Mode::Hold);
+    deployment.worker().kill();
+    // Two for each slot: so much is sent out before anything is known of how long items take.
+    let total = 2 * (slots - 16);
+    let client = deployment.client();
+    let batch = client.create(json!({"job_type": "work"}), items(total)).await;
+    let running = async |what: &str, most: u32| {
+        eventually(what, PATIENCE, || async {
+            (backend.running() == most).then_some(())
+        })
+        .await;
+    };
+    running("the others to be busy", slots - 16).await;
+    client
+        .until(&batch, "everything to be sent out", PATIENCE, |batch| {
+            batch["counts"]["pending"] == 0
+        })
+        .await;
+    deployment.revive();
+    running("the new one to be busy, too", slots).await;
+    backend.set(Mode::Answer);
+    let result = deployment.client().result(&batch, PATIENCE).await;
+    assert_eq!(result["result_summary"]["succeeded"], total, "{result}");
+    assert_eq!(backend.count(), total as usize, "nothing ran twice");
+    deployment.end().await;
+}
+
 async fn workers_drain_and_work_again_as_they_are_told(engine: Engine) {
     let backend = Backend::start().await;
     let deployment = Deployment::start(engine, &backend.job_type("work", "")).await;

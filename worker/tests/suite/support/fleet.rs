@@ -77,6 +77,7 @@ impl Fleet {
                 .with("probe", Arc::clone(&self.probe) as Arc<dyn Handler>)
                 .with(SUSPECT, Arc::clone(&self.probe) as Arc<dyn Handler>),
             heartbeat: Duration::from_millis(20),
+            elsewhere_after: None,
             ..Config::default()
         }
     }
